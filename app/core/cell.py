@@ -1,0 +1,154 @@
+"""How telemetry adds up: a cell is the sums of one (arm, segment, slice, version) in one event-time minute.
+
+Mutable: cells are changed in place by the fold (stage 1) and summed by the merge (stage 2). Addition is a
+commutative monoid up to floating-point rounding, so sums are always taken in a fixed order (log offset, then source).
+Raw facts only: a request that came without a cost keeps the token moments a price book needs to cost it later.
+Units: ms, USD, tokens, quality in [0, 1].
+"""
+
+import msgspec
+
+from app.core.sketch import Histogram, merge_into
+
+SESSION_GROUPS = 64
+
+
+class Score(msgspec.Struct, array_like=True):
+    """Sums of one quality channel: number, sum, sum of squares."""
+
+    n: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+
+class Unpriced(msgspec.Struct, array_like=True):
+    """Token moments of the requests that came without a cost: cost = in*a + out*b + cached*c is linear in these."""
+
+    n: int = 0
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    input_sq: float = 0.0
+    output_sq: float = 0.0
+    cached_sq: float = 0.0
+    input_output: float = 0.0
+    input_cached: float = 0.0
+    output_cached: float = 0.0
+
+
+class Group(msgspec.Struct, array_like=True):
+    """Sums of one session group (trial and control slices only): the clusters of a sticky comparison."""
+
+    n: int = 0
+    errors: int = 0
+    log_latency: float = 0.0
+    cost: float = 0.0
+    scores: int = 0
+    quality: float = 0.0
+
+
+class Cell(msgspec.Struct, array_like=True):
+    """Sums of one cell. ``log_latency`` sums are over ln(ms); ``quality`` is by channel (judge, user, implicit)."""
+
+    n: int = 0
+    errors: int = 0
+    latency_ms: float = 0.0
+    latency_ms_max: float = 0.0
+    log_latency: float = 0.0
+    log_latency_sq: float = 0.0
+    ttft_n: int = 0
+    ttft_ms: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    input_tokens_sq: float = 0.0
+    cost_n: int = 0
+    cost_usd: float = 0.0
+    cost_sq: float = 0.0
+    input_cost: float = 0.0
+    own_cost_usd: float = 0.0
+    quality: dict[str, Score] = {}
+    groups: dict[int, Group] = {}
+    unpriced: Unpriced | None = None
+
+
+class CellKey(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """Which cell. At ingest ``segment`` is raw (tenant, task type, region joined by U+001F); after the merge it is a
+    declared segment of the service document, ``other`` or ``*``."""
+
+    arm: str
+    segment: str
+    slice: str
+    version: int
+
+
+class Late(msgspec.Struct, array_like=True):
+    """Events that came after their pane closed: spend and totals, never statistics."""
+
+    n: int = 0
+    cost_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+SEPARATOR = "\x1f"
+OVERFLOW = "other"
+"""Arm and segment of the cell that takes what exceeds the bound on cells."""
+
+_SUMS = (
+    "n errors latency_ms log_latency log_latency_sq ttft_n ttft_ms input_tokens output_tokens cached_tokens "
+    "input_tokens_sq cost_n cost_usd cost_sq input_cost own_cost_usd"
+).split()
+
+
+def _add_fields(total: msgspec.Struct, other: msgspec.Struct, names: tuple[str, ...] | list[str]) -> None:
+    for name in names:
+        setattr(total, name, getattr(total, name) + getattr(other, name))
+
+
+def add_score(total: Score, other: Score) -> None:
+    """Add ``other`` to ``total`` in place."""
+    _add_fields(total, other, Score.__struct_fields__)
+
+
+def add_late(total: Late, other: Late) -> None:
+    """Add ``other`` to ``total`` in place."""
+    _add_fields(total, other, Late.__struct_fields__)
+
+
+def add_cell(total: Cell, other: Cell) -> None:
+    """Add ``other`` to ``total`` in place; ``other`` is left as it is."""
+    _add_fields(total, other, _SUMS)
+    if other.latency_ms_max > total.latency_ms_max:
+        total.latency_ms_max = other.latency_ms_max
+    for channel, score in other.quality.items():
+        add_score(total.quality.setdefault(channel, Score()), score)
+    for group, sums in other.groups.items():
+        _add_fields(total.groups.setdefault(group, Group()), sums, Group.__struct_fields__)
+    if other.unpriced is not None:
+        if total.unpriced is None:
+            total.unpriced = Unpriced()
+        _add_fields(total.unpriced, other.unpriced, Unpriced.__struct_fields__)
+
+
+def copy_cell(cell: Cell) -> Cell:
+    """A cell equal to ``cell`` that shares nothing with it."""
+    copy = Cell(latency_ms_max=cell.latency_ms_max)
+    add_cell(copy, cell)
+    return copy
+
+
+class Summary(msgspec.Struct):
+    """A cell with its latency histogram: the unit of aggregates and windows."""
+
+    cell: Cell
+    histogram: Histogram
+
+    @classmethod
+    def empty(cls) -> "Summary":
+        return cls(Cell(), {})
+
+    def add(self, other: "Summary") -> None:
+        """Add ``other`` in place."""
+        add_cell(self.cell, other.cell)
+        merge_into(self.histogram, other.histogram)

@@ -1,0 +1,186 @@
+"""What comes in: the events of DESIGN section 5 after decoding, and how their times are read.
+
+An ``Event`` is what the codec hands to the fold. Field names are canonical here; every other spelling
+(OpenTelemetry generations, the requirements' names) is translated by the codec's one alias table.
+Bounds are part of the types, so a value outside them is a decoding error, never a corrupt sum.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+RESPONSE_COMPLETED = "io.llm-platform.response.completed"
+FEEDBACK_RECORDED = "io.llm-platform.feedback.recorded"
+
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+ShortText = Annotated[str, Meta(max_length=200)]
+Milliseconds = Annotated[float, Meta(ge=0, le=1e9)]
+Usd = Annotated[float, Meta(ge=0, le=1e9)]
+Tokens = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Version = Annotated[int, Meta(ge=0, le=2**53)]
+SessionGroup = Annotated[int, Meta(ge=0, lt=64)]
+
+SliceName = Literal["main", "trial", "control", "holdout", "shadow"]
+Channel = Literal["judge", "user", "implicit"]
+
+
+class SegmentParts(msgspec.Struct, frozen=True, gc=False):
+    """The raw parts a segment is later made of; the map from parts to segments lives in the service document."""
+
+    tenant: ShortText = ""
+    task_type: ShortText = ""
+    region: ShortText = ""
+
+
+class Response(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One answered request (``response.completed``). USD, milliseconds, tokens; quality in [0, 1]."""
+
+    service: Name
+    model: Name
+    latency_ms: Milliseconds
+    request_id: ShortText = ""
+    arm: Name | None = None
+    served_arm: Name | None = None
+    segment: SegmentParts | None = None
+    slice: SliceName = "main"
+    version: Version = 0
+    session_id: ShortText | None = None
+    session_group: SessionGroup | None = None
+    provider: ShortText = ""
+    ttft_ms: Milliseconds | None = None
+    input_tokens: Tokens = 0
+    output_tokens: Tokens = 0
+    cached_tokens: Tokens = 0
+    cost_usd: Usd | None = None
+    status: Literal["ok", "error"] = "ok"
+    error_type: ShortText = ""
+    finish_reason: ShortText = ""
+    response_model: ShortText = ""
+    fingerprint: ShortText = ""
+    max_tokens: Tokens | None = None
+    valid_json: bool | None = None
+    retry_of: ShortText = ""
+    prompt_hash: ShortText = ""
+    quality: Fraction | None = None
+    own_cost_usd: Usd = 0.0
+    labels: Annotated[dict[ShortText, ShortText], Meta(max_length=8)] | None = None
+
+
+class Receipt(msgspec.Struct, frozen=True, gc=False):
+    """Where an answer was counted; travels in the request id and comes back with feedback."""
+
+    service: Name
+    arm: Name
+    segment: SegmentParts = SegmentParts()
+    slice: SliceName = "main"
+    version: Version = 0
+    session_group: SessionGroup | None = None
+
+
+class Feedback(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A score for an answer (``feedback.recorded``), already normalised by the codec to one quality in [0, 1].
+
+    ``receipt`` is None when the feedback names no receipt: it then counts for the service as ``unattributed``.
+    """
+
+    service: Name
+    source: Channel
+    quality: Fraction
+    receipt: Receipt | None = None
+    score_probability: Annotated[float, Meta(gt=0, le=1)] = 1.0
+
+
+class ResponseEvent(msgspec.Struct, frozen=True, gc=False):
+    """A decoded CloudEvent around a ``Response``; ``time`` is RFC 3339 or empty (then the append time counts)."""
+
+    id: Name
+    source: Name
+    type: str
+    data: Response
+    time: str = ""
+
+
+class FeedbackEvent(msgspec.Struct, frozen=True, gc=False):
+    """A decoded CloudEvent around a ``Feedback``."""
+
+    id: Name
+    source: Name
+    type: str
+    data: Feedback
+    time: str = ""
+
+
+class ControlEvent(msgspec.Struct, frozen=True, gc=False):
+    """A command, alert or outcome: passed through ingest untouched. ``service`` is ``*`` for a broadcast.
+
+    ``data`` is the event's data as JSON bytes (an object).
+    """
+
+    id: Name
+    source: Name
+    type: str
+    service: Name
+    data: bytes
+    time: str = ""
+
+
+class Rejected(msgspec.Struct, frozen=True, gc=False):
+    """Bad input: why (a stable snake_case ``reason`` for counters) and where (``detail`` for people)."""
+
+    reason: str
+    detail: str
+
+
+class Ignored(msgspec.Struct, frozen=True, gc=False):
+    """A well-formed event this stage has no use for (counted, not dead-lettered)."""
+
+    type: str
+
+
+Event = ResponseEvent | FeedbackEvent | ControlEvent | Rejected | Ignored
+
+MIN_EPOCH_S = 0
+MAX_EPOCH_S = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second RFC 3339 can name
+
+_CACHE_LIMIT = 100_000
+_seconds: dict[str, int] = {}
+
+
+def epoch_s(time: str) -> int:
+    """Whole epoch seconds of an RFC 3339 time; ValueError if it is not one.
+
+    UTC times ending in ``Z`` are cached by their 19-character prefix (60 ns a hit): telemetry repeats its seconds.
+    """
+    if time[-1:] == "Z":
+        prefix = time[:19]
+        cached = _seconds.get(prefix)
+        if cached is not None:
+            return cached
+        if len(_seconds) >= _CACHE_LIMIT:
+            _seconds.clear()
+        value = _parse(time)
+        _seconds[prefix] = value
+        return value
+    return _parse(time)
+
+
+def _parse(time: str) -> int:
+    if len(time) < 20 or time[10] not in "Tt ":
+        raise ValueError(f"not an RFC 3339 time with an offset: {time[:40]!r}")
+    moment = datetime.fromisoformat(time)
+    if moment.tzinfo is None:
+        raise ValueError(f"the time has no UTC offset: {time[:40]!r}")
+    seconds = int(moment.timestamp() // 1)
+    if not MIN_EPOCH_S <= seconds <= MAX_EPOCH_S:
+        raise ValueError(f"the time is outside 1970-9999: {time[:40]!r}")
+    return seconds
+
+
+def rfc3339(epoch: int) -> str:
+    """``epoch`` seconds as ``YYYY-MM-DDTHH:MM:SSZ``."""
+    from datetime import UTC
+
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

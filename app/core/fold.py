@@ -1,0 +1,488 @@
+"""Stage 1: fold one source partition into open event-time panes (rules I0-I7 of the stream engine).
+
+Mutable state in a hot loop. The state after offset P is a function of the log [0, P) alone (I0): no clock, no claims,
+no randomness. Everything else - crash, rebalance, zombie, double send, double commit - is safe because of it.
+
+* The commit point is the first offset of the oldest open pane, so a crash is repaired by re-reading (I3).
+* Partials are cumulative for their source and sent once, when the source closes the pane (I7).
+* Duplicates of a CloudEvent (source, id) are found within the same partition and pane (I1). A late event is counted
+  once in the late cell of the watermark's pane; a late repeat of an event counted in a closed pane cannot be known.
+* Ids are kept as 64-bit hashes: one pane of a million events meets a false duplicate with probability 3e-8.
+"""
+
+from collections.abc import Callable
+from math import ceil, log
+
+import msgspec
+
+from app.core import facts, sketch
+from app.core.batch import Batch
+from app.core.cell import OVERFLOW, SEPARATOR, Cell, CellKey, Group, Late, Score, Unpriced
+from app.core.events import (
+    ControlEvent,
+    Event,
+    Feedback,
+    FeedbackEvent,
+    Ignored,
+    Rejected,
+    Response,
+    ResponseEvent,
+    SegmentParts,
+    epoch_s,
+)
+from app.core.facts import NEVER
+from app.core.ports import Cut, DeadLetter, Decode, Point, Record
+from app.core.sketch import Histogram
+
+PANE_S = 60
+MAX_CELLS = 512
+"""Cells of one service, pane and source; what exceeds them shares one overflow cell. A constant, not a setting: what
+a setting may change must not touch the state (I6)."""
+MAX_SERVICES = 20_000
+"""Services of one pane and source; events of further ones are dead-lettered."""
+ITEMS_PER_RECORD = 200
+UNATTRIBUTED = ""
+"""Arm of feedback that names no receipt: it counts for the service's trend only."""
+COMPARED = frozenset(("trial", "control"))
+"""Slices whose sums are also kept per session group."""
+
+_SCALE = 1 / log(sketch.GAMMA)
+_FLOOR = sketch.FLOOR
+_LOWEST = sketch.bucket(0.0)
+
+
+class Marks(msgspec.Struct, frozen=True, array_like=True):
+    """Commit metadata: watermark and newest closed pane just before the commit offset, newest pane that is complete
+    and acked (``done``), and the position up to which control facts and dead letters are acked (``sent``)."""
+
+    watermark: int = NEVER
+    closed: int = NEVER
+    done: int = NEVER
+    sent: int = 0
+
+
+_decode_marks = msgspec.json.Decoder(Marks).decode
+_encode_marks = msgspec.json.Encoder().encode
+
+
+class _Counted:
+    """One cell of an open pane; the histogram is shared by all cells of its (arm, segment)."""
+
+    __slots__ = ("cell", "changed", "histogram")
+
+    def __init__(self, histogram: Histogram) -> None:
+        self.cell = Cell(quality={}, groups={})
+        self.histogram = histogram
+        self.changed = False
+
+
+class _Service:
+    """One service of an open pane."""
+
+    __slots__ = ("cells", "changed", "histograms", "hwm", "late")
+
+    def __init__(self) -> None:
+        self.hwm = -1
+        self.late = Late()
+        self.cells: dict[tuple[str, str, str, int], _Counted] = {}
+        self.histograms: dict[tuple[str, str], Histogram] = {}
+        self.changed: list[tuple[tuple[str, str, str, int], _Counted]] = []
+
+    def counted(self, key: tuple[str, str, str, int]) -> tuple[_Counted, bool]:
+        """The cell of a new ``key``, or the overflow cell (True) when the bound is reached."""
+        full = len(self.cells) >= MAX_CELLS
+        if full:
+            key = (OVERFLOW, "", "main", 0)
+            known = self.cells.get(key)
+            if known is not None:
+                return known, True
+        cell = self.cells[key] = _Counted(self.histograms.setdefault(key[:2], {}))
+        return cell, full
+
+
+class _Pane:
+    """One open minute: the offset and marks just before its first event, the ids seen, the services."""
+
+    __slots__ = ("before", "first", "ids", "services")
+
+    def __init__(self, first: int, before: tuple[int, int]) -> None:
+        self.first = first
+        self.before = before
+        self.ids: set[int] = set()
+        self.services: dict[str, _Service] = {}
+
+
+class Fold:
+    """The engine of one source partition (``app.core.ports.Engine``).
+
+    ``source`` is ``topic-partition``. ``evidence`` False: a control topic, whose events only pass through. ``topology``
+    names the partition count of every evidence topic; ``beat_cuts`` is the number of cuts between marks when nothing
+    closes. ``start`` is the first offset when there is no commit ``point`` yet (the log start, rule L2).
+    """
+
+    def __init__(
+        self,
+        source: str,
+        point: Point | None,
+        *,
+        decode: Decode,
+        lateness_s: int,
+        ahead_s: int,
+        topology: dict[str, int],
+        facts_partitions: int,
+        partition_of: Callable[[str], int],
+        evidence: bool = True,
+        start: int = 0,
+        early: bool = False,
+        beat_cuts: int = 4,
+    ) -> None:
+        if not 0 <= ahead_s <= lateness_s:
+            raise ValueError(f"ahead_s must be within 0..lateness_s ({lateness_s}), not {ahead_s} (rule I2)")
+        self.source = source
+        self.counts: dict[str, int] = {}
+        self._decode = decode
+        self._lateness_s = lateness_s
+        self._ahead_s = ahead_s
+        self._topology = topology
+        self._partitions = facts_partitions
+        self._partition_of = partition_of
+        self._evidence = evidence
+        self._early = early
+        self._beat_cuts = beat_cuts
+        marks = _decode_marks(point.metadata) if point and point.metadata else Marks(sent=start)
+        self._watermark, self._closed, self._done = marks.watermark, marks.closed, marks.done
+        self._sent = marks.sent
+        self.position = point.offset if point else start
+        self.point = point or Point(self.position, self._marks(self._watermark, self._closed))
+        self._open: dict[int, _Pane] = {}
+        self._control: list[facts.ControlFact] = []
+        self._dead: list[Record] = []
+        self._idle: int | None = None
+        self._flying = False
+        self._cuts = 0
+        self._beat_closed = NEVER - 1
+
+    @property
+    def watermark(self) -> int:
+        """Largest event time seen (epoch seconds), or NEVER."""
+        return self._watermark
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether everything folded so far is acked: the condition for claiming idleness (rule I5)."""
+        return not self._flying and self._acked_position == self.position
+
+    _acked_position = -1
+
+    def set_idle(self, second: int) -> None:
+        """The log end was reached and unchanged up to ``second`` (rule I5); moves only stage 2's clock."""
+        if self._idle is None or second > self._idle:
+            self._idle = second
+
+    # ---- fold: synchronous, in offset order (I1) -----------------------------------------------------------------
+    def fold(self, batch: Batch) -> None:
+        """Fold ``batch``, which continues exactly at ``position``."""
+        decode, headers = self._decode, batch.headers
+        bound_s = batch.oldest_append_ms() // 1000 + self._ahead_s
+        for i, value in enumerate(batch.values):
+            event = decode(value, headers[i] if headers is not None else ())
+            kind = type(event)
+            offset = batch.offset(i)
+            if (kind is ResponseEvent or kind is FeedbackEvent) and self._evidence:
+                try:
+                    time_s = epoch_s(event.time) if event.time else batch.append_ms(offset) // 1000  # type: ignore[union-attr]  # narrowed by kind, which mypy cannot follow
+                except ValueError as error:
+                    self._reject(batch, i, offset, Rejected("bad_time", str(error)))
+                    continue
+                if time_s > bound_s:  # I2: a future clock is bounded by the append time of its record batch
+                    time_s = min(time_s, batch.append_ms(offset) // 1000 + self._ahead_s)
+                self._count(batch, i, offset, event, time_s)  # type: ignore[arg-type]  # narrowed by kind
+            else:
+                self._pass(batch, i, offset, event)
+        self.position = batch.end
+
+    def _count(self, batch: Batch, i: int, offset: int, event: ResponseEvent | FeedbackEvent, time_s: int) -> None:
+        number = time_s // PANE_S
+        late = number <= self._closed
+        if late:  # I2: spend and totals of the watermark's pane, never statistics
+            number = self._watermark // PANE_S
+        if number > self._done:  # I3: panes <= done were complete and acked at commit time
+            pane = self._open.get(number)
+            if pane is None:
+                pane = self._open[number] = _Pane(offset, (self._watermark, self._closed))
+            seen = hash((event.source, event.id))
+            if seen in pane.ids:
+                self._tally("duplicates", offset)
+            elif self._add(pane, offset, event.data, late=late):
+                pane.ids.add(seen)
+                self._tally("late" if late else "counted", offset)
+            else:
+                self._reject(batch, i, offset, Rejected("too_many_services", f"more than {MAX_SERVICES} services a minute"))
+                return
+        if time_s > self._watermark:
+            self._watermark = time_s
+            closed = (time_s - self._lateness_s) // PANE_S - 1
+            if closed > self._closed:
+                self._closed = closed
+
+    def _add(self, pane: _Pane, offset: int, data: Response | Feedback, *, late: bool) -> bool:
+        service = pane.services.get(data.service)
+        if service is None:
+            if len(pane.services) >= MAX_SERVICES:
+                return False
+            service = pane.services[data.service] = _Service()
+        service.hwm = offset
+        if late:
+            _add_late(service.late, data)
+            return True
+        key = _key_of(data)
+        counted = service.cells.get(key)
+        if counted is None:
+            counted, overflow = service.counted(key)
+            if overflow:
+                self._tally("overflow_cells", offset)
+        if not counted.changed and self._early:
+            counted.changed = True
+            service.changed.append((key, counted))
+        if type(data) is Response:
+            _add_response(counted.cell, counted.histogram, data)
+        else:
+            _add_feedback(counted.cell, data)  # type: ignore[arg-type]  # the other member of the union
+        return True
+
+    # ---- what is not evidence --------------------------------------------------------------------------------------
+    def _pass(self, batch: Batch, i: int, offset: int, event: Event) -> None:
+        if type(event) is Rejected:
+            self._reject(batch, i, offset, event)
+        elif type(event) is Ignored:
+            self._tally("ignored", offset)
+        elif type(event) is ControlEvent:
+            if offset >= self._sent:
+                self._tally("control", offset)
+                time_s = _time_or(event.time, batch.append_ms(offset) // 1000)
+                self._control.append(
+                    facts.ControlFact(self.source, offset, event.service, event.type, event.id, time_s, event.data)
+                )
+        else:
+            detail = f"evidence on the control topic of {self.source}: produce it to an evidence topic"
+            self._reject(batch, i, offset, Rejected("evidence_on_control_topic", detail))
+
+    def _reject(self, batch: Batch, i: int, offset: int, rejected: Rejected) -> None:
+        self._tally("rejected", offset)
+        self._tally("rejected_" + rejected.reason, offset)
+        if offset >= self._sent:
+            self._dead.append(
+                DeadLetter(
+                    source=self.source,
+                    offset=offset,
+                    key=batch.keys[i] if batch.keys is not None else None,
+                    value=batch.values[i],
+                    headers=tuple(batch.headers[i]) if batch.headers is not None else (),
+                    rejected=rejected,
+                ).record()
+            )
+
+    def _tally(self, what: str, offset: int) -> None:
+        if offset >= self._sent:  # a re-read after a crash is not counted twice
+            self.counts[what] = self.counts.get(what, 0) + 1
+
+    # ---- cut (I4) --------------------------------------------------------------------------------------------------
+    def cut(self) -> Cut:
+        """One synchronous snapshot: final partials of the closed panes, control facts, dead letters, marks."""
+        if self._flying:
+            raise RuntimeError(f"{self.source}: cut before the last one was acked; rebuild the engine (rule L8)")
+        self._flying = True
+        self._cuts += 1
+        items = self._items()
+        offset, before = self.position, (self._watermark, self._closed)
+        for pane in self._open.values():
+            if pane.first < offset:
+                offset, before = pane.first, pane.before
+        beat = self._evidence and (self._closed != self._beat_closed or self._cuts % self._beat_cuts == 0)
+        if beat:
+            self._beat_closed = self._closed
+        records = [
+            *self._control_records(),
+            *(r for p in (range(self._partitions) if beat else sorted(items)) for r in self._partials(p, items.get(p, []))),
+            *self._dead,
+        ]
+        self._control, self._dead = [], []
+        return Cut((tuple(records),), Point(offset, self._marks(*before)), self.position)
+
+    def acked(self, cut: Cut) -> None:
+        """Every record of ``cut`` is durable: its point may be committed."""
+        self.point = cut.point
+        self._acked_position = cut.position
+        self._flying = False
+
+    def committed(self, point: Point) -> None:
+        """The broker accepted ``point``. Nothing here depends on it."""
+
+    def _items(self) -> dict[int, list[facts.Partial]]:
+        items: dict[int, list[facts.Partial]] = {}
+        for number in sorted(self._open):
+            final = number <= self._closed
+            services = self._open[number].services
+            for name, service in services.items():
+                if final or service.changed:
+                    partial = _partial(name, number, service, final=final)
+                    items.setdefault(self._partition_of(name), []).append(partial)
+            if final:
+                del self._open[number]
+        return items
+
+    def _partials(self, partition: int, items: list[facts.Partial]) -> list[Record]:
+        """Records of one partition; only the last carries the marks, so finals come before the watermark they close."""
+        chunks = [items[i : i + ITEMS_PER_RECORD] for i in range(0, len(items), ITEMS_PER_RECORD)] or [[]]
+        key = self.source.encode()
+        last = len(chunks) - 1
+        return [
+            Record(
+                "facts",
+                key,
+                facts.encode(
+                    facts.Partials(self.source, self._watermark if i == last else None, self._idle, self._topology, chunk)
+                ),
+                partition,
+            )
+            for i, chunk in enumerate(chunks)
+        ]
+
+    def _control_records(self) -> list[Record]:
+        return [
+            Record("facts", fact.service.encode(), facts.encode(fact), partition)
+            for fact in self._control
+            for partition in (range(self._partitions) if fact.service == "*" else (self._partition_of(fact.service),))
+        ]
+
+    def _marks(self, watermark: int, closed: int) -> str:
+        marks = Marks(watermark, closed, max(self._closed, self._done), max(self.position, self._sent))
+        return _encode_marks(marks).decode()
+
+
+def _time_or(time: str, fallback_s: int) -> int:
+    try:
+        return epoch_s(time) if time else fallback_s
+    except ValueError:
+        return fallback_s
+
+
+def _raw_segment(parts: SegmentParts | None) -> str:
+    if parts is None or not (parts.tenant or parts.task_type or parts.region):
+        return ""
+    return SEPARATOR.join((parts.tenant, parts.task_type, parts.region))
+
+
+def _key_of(data: Response | Feedback) -> tuple[str, str, str, int]:
+    if type(data) is Response:
+        segment = "" if data.segment is None else _raw_segment(data.segment)
+        return (data.arm or data.model, segment, data.slice, data.version)
+    receipt = data.receipt  # type: ignore[union-attr]  # narrowed by the line above
+    if receipt is None:
+        return (UNATTRIBUTED, "", "main", 0)
+    return (receipt.arm, _raw_segment(receipt.segment), receipt.slice, receipt.version)
+
+
+def _add_late(late: Late, data: Response | Feedback) -> None:
+    late.n += 1
+    if type(data) is Response:
+        late.cost_usd += data.cost_usd or 0.0
+        late.input_tokens += data.input_tokens
+        late.output_tokens += data.output_tokens
+
+
+def _add_response(cell: Cell, histogram: Histogram, data: Response) -> None:
+    latency, tokens = data.latency_ms, data.input_tokens
+    log_latency = log(latency) if latency > _FLOOR else log(_FLOOR)
+    bucket = ceil(log_latency * _SCALE) if latency > _FLOOR else _LOWEST
+    histogram[bucket] = histogram.get(bucket, 0) + 1
+    cell.n += 1
+    cell.latency_ms += latency
+    cell.log_latency += log_latency
+    cell.log_latency_sq += log_latency * log_latency
+    cell.input_tokens += tokens
+    cell.output_tokens += data.output_tokens
+    cell.cached_tokens += data.cached_tokens
+    cell.input_tokens_sq += tokens * tokens
+    if latency > cell.latency_ms_max:
+        cell.latency_ms_max = latency
+    failed = data.status != "ok"
+    if failed:
+        cell.errors += 1
+    cost = data.cost_usd
+    if cost is None:
+        _add_unpriced(cell, data)
+    else:
+        cell.cost_n += 1
+        cell.cost_usd += cost
+        cell.cost_sq += cost * cost
+        cell.input_cost += tokens * cost
+    if data.own_cost_usd:
+        cell.own_cost_usd += data.own_cost_usd
+    if data.ttft_ms is not None:
+        cell.ttft_n += 1
+        cell.ttft_ms += data.ttft_ms
+    if data.quality is not None:
+        _add_score(cell, "judge", data.quality)
+    if data.session_group is not None and data.slice in COMPARED:
+        group = _group(cell, data.session_group)
+        group.n += 1
+        group.errors += failed
+        group.log_latency += log_latency
+        group.cost += cost or 0.0
+        if data.quality is not None:
+            group.scores += 1
+            group.quality += data.quality
+
+
+def _add_feedback(cell: Cell, data: Feedback) -> None:
+    _add_score(cell, data.source, data.quality)
+    receipt = data.receipt
+    if data.source == "judge" and receipt is not None and receipt.session_group is not None and receipt.slice in COMPARED:
+        group = _group(cell, receipt.session_group)
+        group.scores += 1
+        group.quality += data.quality
+
+
+def _add_score(cell: Cell, channel: str, quality: float) -> None:
+    score = cell.quality.get(channel)
+    if score is None:
+        score = cell.quality[channel] = Score()
+    score.n += 1
+    score.total += quality
+    score.squares += quality * quality
+
+
+def _group(cell: Cell, number: int) -> Group:
+    group = cell.groups.get(number)
+    if group is None:
+        group = cell.groups[number] = Group()
+    return group
+
+
+def _add_unpriced(cell: Cell, data: Response) -> None:
+    moments = cell.unpriced
+    if moments is None:
+        moments = cell.unpriced = Unpriced()
+    a, b, c = data.input_tokens, data.output_tokens, data.cached_tokens
+    moments.n += 1
+    moments.input += a
+    moments.output += b
+    moments.cached += c
+    moments.input_sq += a * a
+    moments.output_sq += b * b
+    moments.cached_sq += c * c
+    moments.input_output += a * b
+    moments.input_cached += a * c
+    moments.output_cached += b * c
+
+
+def _partial(name: str, number: int, service: _Service, *, final: bool) -> facts.Partial:
+    """The cumulative content of one service's pane: all of it when final, else the changed cells without histograms."""
+    chosen = list(service.cells.items()) if final else service.changed
+    cells = [facts.CountedCell(CellKey(*key), counted.cell) for key, counted in chosen]
+    histograms = [facts.CountedHistogram(a, s, h) for (a, s), h in service.histograms.items()] if final else []
+    for _, counted in service.changed:
+        counted.changed = False
+    service.changed = []
+    return facts.Partial(name, number, service.hwm, final, service.late, cells, histograms)
