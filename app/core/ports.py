@@ -80,3 +80,68 @@ class Engine(Protocol):
     def cut(self) -> Cut: ...
     def acked(self, cut: Cut) -> None: ...
     def committed(self, point: Point) -> None: ...
+
+
+Capability = Literal["weights", "slices", "single_challenger", "shadow", "sticky"]
+"""What a gateway can do with a split: draw by weights, draw slices by hash ranges, run one challenger at one
+percentage only, mirror traffic, keep a session on its arm."""
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """What a gateway holds for a service. ``etag`` names this very state: it differs after every change."""
+
+    split: Split
+    etag: str
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What applying a split would change, in words; ``unsupported`` names what the gateway cannot do of it."""
+
+    changes: tuple[str, ...]
+    unsupported: tuple[Capability, ...] = ()
+
+
+class Ack(msgspec.Struct, frozen=True):
+    """A gateway's answer to a split. ``ignored``: it holds a newer one, whose etag this is."""
+
+    status: Literal["applied", "unchanged", "ignored"]
+    etag: str
+
+
+class GatewayError(Exception):
+    """A gateway did not do what it was asked; the subclass says what the caller should do."""
+
+
+class Conflict(GatewayError):
+    """The gateway's state is not the one that was read: read again, then decide again."""
+
+
+class Unavailable(GatewayError):
+    """No usable answer (down, timed out, overloaded, unreadable). Whether it acted is unknown: wait, then read."""
+
+    def __init__(self, reason: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
+
+
+class Refused(GatewayError):
+    """The gateway will never take this split as it is; a person or a newer split must change something."""
+
+
+class Gateway(Protocol):
+    """Drives one gateway. A split is newer than another iff (version, frozen) is; an older one is ignored.
+
+    ``if_match`` is the etag of the state to be replaced, None when there must be none (else Conflict). The same
+    ``idempotency_key`` with the same split acts once and answers the same. Every call may raise GatewayError.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def capabilities(self) -> frozenset[Capability]: ...
+    async def read(self, service: str) -> Applied | None: ...
+    def plan(self, current: Split | None, desired: Split) -> Plan: ...
+    async def apply(self, split: Split, if_match: str | None, idempotency_key: str) -> Ack: ...
+    async def revert(self, split: Split, if_match: str | None, idempotency_key: str) -> Ack:
+        """As ``apply``, for a frozen split, by the gateway's most direct road."""
+        ...
