@@ -7,10 +7,12 @@ import msgspec
 
 from app.core.batch import Batch, Headers
 from app.core.events import Event, Rejected
+from app.core.split import Split
 
 Role = Literal[
-    "facts", "services", "windows", "splits", "optimizations", "aggregates", "aggregates_hourly", "anomalies", "dead_letters"
-]
+    "facts", "services", "windows", "splits", "optimizations", "aggregates", "aggregates_hourly", "anomalies",
+    "dead_letters",
+]  # fmt: skip
 """What a written topic is for; the factory maps roles to topic names."""
 
 Decode = Callable[[bytes | None, Headers], Event]
@@ -112,11 +114,11 @@ class GatewayError(Exception):
     """A gateway did not do what it was asked; the subclass says what the caller should do."""
 
 
-class Conflict(GatewayError):
+class Conflict(GatewayError):  # noqa: N818  # read as an answer: `except Conflict`
     """The gateway's state is not the one that was read: read again, then decide again."""
 
 
-class Unavailable(GatewayError):
+class Unavailable(GatewayError):  # noqa: N818  # read as an answer: `except Conflict`
     """No usable answer (down, timed out, overloaded, unreadable). Whether it acted is unknown: wait, then read."""
 
     def __init__(self, reason: str, retry_after_s: float = 0.0) -> None:
@@ -124,7 +126,7 @@ class Unavailable(GatewayError):
         self.retry_after_s = retry_after_s
 
 
-class Refused(GatewayError):
+class Refused(GatewayError):  # noqa: N818  # read as an answer: `except Conflict`
     """The gateway will never take this split as it is; a person or a newer split must change something."""
 
 
