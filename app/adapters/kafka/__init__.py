@@ -1,0 +1,1 @@
+"""Kafka: the batch lane under Faust, commits with a fence, changelogs, and an embedded mock cluster."""
