@@ -1,0 +1,85 @@
+"""The scenario: which services get which traffic, how their arms behave, what goes wrong. A TOML file.
+
+Unknown keys, unknown arms in a fault and impossible numbers are errors that name the place, never silently ignored.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from app.core.events import Name
+from app.sim.arms import ArmModel
+from app.sim.faults import Fault, GatewayOutage
+from app.sim.traces import TraceName
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class ScenarioError(ValueError):
+    """A scenario cannot be used; the message names the place and what to write instead."""
+
+
+class Noise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What real pipelines add. Shares of all events; ``disorder_s`` must stay under the allowed lateness (30 s)."""
+
+    duplicates: Share = 0.0
+    broken: Share = 0.0
+    disorder_s: Annotated[float, Meta(ge=0, le=20)] = 0.0
+
+
+class SimulatedService(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Traffic of one service. ``document`` is the service document's path beside the scenario (absent: observed only).
+
+    ``score_rate`` is how often a judge scores an answer where the split in force says nothing about its slice;
+    ``score_delay_s`` is the mean event time until the score arrives.
+    """
+
+    name: Name
+    trace: TraceName
+    requests_per_min: Annotated[float, Meta(gt=0, le=100_000)]
+    arms: Annotated[tuple[ArmModel, ...], Meta(min_length=1, max_length=32)]
+    document: str = ""
+    default_arm: str = ""
+    tasks: dict[str, float] = {}
+    requests_per_session: Annotated[int, Meta(ge=1, le=1_000)] = 1
+    score_rate: Share = 0.1
+    score_delay_s: Annotated[float, Meta(ge=0, le=3_600)] = 30.0
+    faults: tuple[Fault, ...] = ()
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One run: ``hours`` of event time ending ``ends_ago_min`` before the wall clock at the start of the run."""
+
+    name: str
+    services: Annotated[tuple[SimulatedService, ...], Meta(min_length=1, max_length=16)]
+    hours: Annotated[float, Meta(gt=0, le=24 * 31)]
+    seed: Annotated[int, Meta(ge=0)] = 1
+    ends_ago_min: Annotated[float, Meta(ge=0)] = 10.0
+    noise: Noise = Noise()
+
+
+def load(path: Path) -> Scenario:
+    """The scenario in the TOML file ``path``; ``ScenarioError`` when it cannot be used."""
+    try:
+        scenario = msgspec.convert(tomllib.loads(path.read_text()), Scenario)
+    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ScenarioError(f"{path}: {error}") from error
+    for service in scenario.services:
+        _check(service, path)
+    return scenario
+
+
+def _check(service: SimulatedService, path: Path) -> None:
+    names = [arm.name for arm in service.arms]
+    place = f"{path}: service {service.name!r}"
+    if len(set(names)) < len(names):
+        raise ScenarioError(f"{place} names an arm twice: {', '.join(sorted(names))}")
+    asked = [fault.arm for fault in service.faults if not isinstance(fault, GatewayOutage)]
+    unknown = sorted({*asked, service.default_arm or names[0]} - set(names))
+    if unknown:
+        raise ScenarioError(f"{place} speaks of {', '.join(unknown)}, but its arms are {', '.join(names)}")
+    if any(weight <= 0 for weight in service.tasks.values()):
+        raise ScenarioError(f"{place}: every weight under tasks must be above 0")
