@@ -32,14 +32,16 @@ class Kafka(Section, frozen=True, kw_only=True):
     mock: Annotated[
         bool,
         Meta(
-            description="The broker is librdkafka's mock cluster: it has no topic configuration and makes a topic when asked for it, so only the existence of topics is checked."
+            description="The broker is librdkafka's mock cluster (also detected by its cluster id): it has no topic"
+            " configuration and makes a topic when asked for it, so only the existence of topics is checked."
         ),
     ] = False
 
     security_protocol: Annotated[
         Literal["auto", "plaintext", "ssl", "sasl_plaintext", "sasl_ssl"],
         Meta(
-            description="auto: sasl_ssl when a username is set, ssl when a CA or client certificate is set, else plaintext. A password never goes over an open connection unless sasl_plaintext is asked for."
+            description="auto: sasl_ssl when a username is set, ssl when a CA or client certificate is set, else"
+            " plaintext. A password never goes over an open connection unless sasl_plaintext is asked for."
         ),
     ] = "auto"
     sasl_mechanism: Annotated[
@@ -139,7 +141,7 @@ class Kafka(Section, frozen=True, kw_only=True):
 
     @property
     def protocol(self) -> str:
-        """The security protocol in the clients' spelling, with ``auto`` resolved: ``PLAINTEXT``, ``SSL``, ``SASL_SSL``..."""
+        """The security protocol as clients spell it, with ``auto`` resolved: ``PLAINTEXT``, ``SSL``, ``SASL_SSL``..."""
         if self.security_protocol != "auto":
             return self.security_protocol.upper()
         if self.username:

@@ -134,7 +134,8 @@ class Gateway(Section, frozen=True, kw_only=True):
     drift: Annotated[
         Literal["reapply", "freeze"],
         Meta(
-            description="What to do with a change made by hand at the gateway: put the split back, or freeze the service."
+            description="What happens to a change made by hand at the gateway: the split is put back, or the service"
+            " is frozen."
         ),
     ] = "reapply"
 
@@ -191,6 +192,7 @@ class Deployment(Section, frozen=True, kw_only=True):
     profile: Annotated[
         Literal["standalone", "sidecar", "daemon"],
         Meta(
-            description="standalone: a shared service. sidecar: beside one application (512 MiB). daemon: one per node (1 GiB)."
+            description="standalone: a shared service. sidecar: beside one application (512 MiB). daemon: one per node"
+            " (1 GiB)."
         ),
     ] = "standalone"
