@@ -1,0 +1,144 @@
+"""What must hold across the fields of a document; the bounds of single fields are in their types."""
+
+import math
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from app.core.cell import OVERFLOW
+from app.core.document.arms import EVERYWHERE
+from app.core.document.errors import DocumentError
+from app.core.document.service_document import ServiceDocument
+from app.core.events import epoch_s
+
+LAST_STEP_WITH_CONTROL = 90
+
+
+def check(document: ServiceDocument) -> None:
+    """Raise ``DocumentError`` at the first broken rule. ``document`` is completed (no empty incumbent)."""
+    for rule in _RULES:
+        rule(document)
+
+
+def _arms(document: ServiceDocument) -> None:
+    if not document.arms:
+        raise DocumentError("a service needs at least one arm", path=("arms",), allowed="[[arms]] tables with a name")
+    _unique(document.arm_names, "arms", "name", "arm names")
+    for i, arm in enumerate(document.arms):
+        if arm.name == OVERFLOW:
+            raise DocumentError(
+                "this name is taken: it collects arms beyond the bound", path=("arms", i, "name"), value=arm.name
+            )
+
+
+def _roles(document: ServiceDocument) -> None:
+    names = document.arm_names
+    for role in ("incumbent", "baseline"):
+        name = getattr(document, role)
+        if name not in names:
+            known = ", ".join(f'"{n}"' for n in names)
+            raise DocumentError("does not name an arm", path=(role,), value=name, allowed=known)
+
+
+def _segments(document: ServiceDocument) -> None:
+    by, values = document.segments.by, document.segments.values
+    if values and not by:
+        raise DocumentError(
+            "declared segments need `by`", path=("segments", "values"), allowed='by = "tenant", "task_type" or "region"'
+        )
+    if by and not values:
+        raise DocumentError(
+            "no segment is declared, so all traffic would be `other`",
+            path=("segments",),
+            allowed="1-8 `values`, or no `by`",
+        )
+    _unique(values, "segments", "values", "segments", flat=True)
+    for i, value in enumerate(values):
+        if value in ("", EVERYWHERE, OVERFLOW):
+            raise DocumentError("this segment name is reserved", path=("segments", "values", i), value=value)
+
+
+def _objective(document: ServiceDocument) -> None:
+    weights = document.objective.weights
+    if weights is not None and not math.isclose(
+        total := weights.quality + weights.cost + weights.latency, 1, abs_tol=1e-6
+    ):
+        raise DocumentError(
+            "quality, cost and latency must sum to 1", path=("objective", "weights"), value=round(total, 9), allowed="1"
+        )
+
+
+def _steps(document: ServiceDocument) -> None:
+    steps = document.trial.steps
+    path = ("trial", "steps")
+    if any(b <= a for a, b in pairwise(steps)):
+        raise DocumentError("steps must increase", path=path, value=steps)
+    if steps[-1] != 100:
+        raise DocumentError("the last step must be 100", path=path, value=steps)
+    if any(step > LAST_STEP_WITH_CONTROL for step in steps[:-1]):
+        raise DocumentError(
+            "a step between 90 and 100 leaves no control slice to judge by",
+            path=path,
+            value=steps,
+            allowed="1-90, then 100",
+        )
+    if document.trial.trial_minutes_max < document.trial.step_minutes_min * len(steps):
+        raise DocumentError(
+            "the trial would end before its steps can pass",
+            path=("trial", "trial_minutes_max"),
+            value=document.trial.trial_minutes_max,
+            allowed=f"at least step_minutes_min x steps = {document.trial.step_minutes_min * len(steps)}",
+        )
+
+
+def _prices(document: ServiceDocument) -> None:
+    seen: set[tuple[str, int]] = set()
+    for i, price in enumerate(document.prices):
+        path = ("prices", i, "valid_from")
+        try:
+            since_s = epoch_s(price.valid_from) if price.valid_from else 0
+        except ValueError as error:
+            raise DocumentError(str(error), path=path, allowed="2026-01-31T00:00:00Z") from None
+        if since_s % 60:
+            raise DocumentError("prices change on a whole minute", path=path, value=price.valid_from)
+        if (price.model, since_s) in seen:
+            raise DocumentError(
+                f"a second price of {price.model!r} from the same moment", path=path, value=price.valid_from
+            )
+        seen.add((price.model, since_s))
+
+
+def _budget(document: ServiceDocument) -> None:
+    budget = document.budget
+    try:
+        ZoneInfo(budget.time_zone)
+    except (KeyError, ValueError, OSError):
+        raise DocumentError(
+            "not a known time zone",
+            path=("budget", "time_zone"),
+            value=budget.time_zone,
+            allowed='IANA names, "Europe/Berlin"',
+        ) from None
+    if budget.day_usd is not None and budget.month_usd is not None and budget.day_usd > budget.month_usd:
+        raise DocumentError(
+            "a day may not cost more than the month", path=("budget", "day_usd"), value=budget.day_usd,
+            allowed=f"at most month_usd = {budget.month_usd:g}",
+        )  # fmt: skip
+
+
+def _policies(document: ServiceDocument) -> None:
+    _unique([policy.id for policy in document.policies], "policies", "id", "policy ids")
+
+
+def _unique(names: Iterable[str], table: str, key: str, what: str, *, flat: bool = False) -> None:
+    seen: set[str] = set()
+    for i, name in enumerate(names):
+        if name in seen:
+            path = (table, key, i) if flat else (table, i, key)
+            raise DocumentError(f"{what} must be unique", path=path, value=name)
+        seen.add(name)
+
+
+_RULES: tuple[Callable[[ServiceDocument], None], ...] = (
+    _arms, _roles, _segments, _objective, _steps, _prices, _budget, _policies,
+)  # fmt: skip
