@@ -17,6 +17,9 @@ FEEDBACK_RECORDED = "io.llm-platform.feedback.recorded"
 SPECVERSION = "1.0"
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
+NAME_PATTERN = r"^[^\s*\x00-\x1f][^\x00-\x1f]{0,199}$"
+"""Services and arms: no control characters, and not beginning with a space or ``*`` (which means all)."""
+is_name = re.compile(NAME_PATTERN).fullmatch
 ShortText = Annotated[str, Meta(max_length=200)]
 Milliseconds = Annotated[float, Meta(ge=0, le=1e9)]
 Usd = Annotated[float, Meta(ge=0, le=1e9)]

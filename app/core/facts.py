@@ -31,20 +31,20 @@ class CountedHistogram(msgspec.Struct, array_like=True):
 class Partial(msgspec.Struct, array_like=True):
     """One pane of one service as seen from one source, up to source offset ``hwm``.
 
-    ``final``: the source has closed the pane and this is all of it. Early partials carry only the cells that changed,
-    without histograms. ``pane`` is the event-time minute (epoch seconds // 60).
+    ``full``: all cells with their histograms (the source has closed the pane, or claims to be idle). Early partials
+    carry only the cells that changed, without histograms. ``pane`` is the event-time minute (epoch seconds // 60).
     """
 
     service: str
     pane: int
     hwm: int
-    final: bool
+    full: bool
     late: Late
     cells: list[CountedCell]
     histograms: list[CountedHistogram]
 
 
-class Partials(msgspec.Struct, array_like=True, tag=0):
+class Partials(msgspec.Struct, array_like=True, tag_field="kind", tag=0):
     """One flush of one source for one facts partition: marks and partials.
 
     ``watermark`` None: more records of this flush follow. ``idle``: the log end was reached and unchanged up to this
@@ -58,7 +58,7 @@ class Partials(msgspec.Struct, array_like=True, tag=0):
     items: list[Partial]
 
 
-class ControlFact(msgspec.Struct, array_like=True, tag=1):
+class ControlFact(msgspec.Struct, array_like=True, tag_field="kind", tag=1):
     """A control event on its way to the row. ``service`` ``*`` is a broadcast, sent to every facts partition."""
 
     source: str

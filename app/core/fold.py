@@ -4,7 +4,8 @@ Mutable state in a hot loop. The state after offset P is a function of the log [
 no randomness. Everything else - crash, rebalance, zombie, double send, double commit - is safe because of it.
 
 * The commit point is the first offset of the oldest open pane, so a crash is repaired by re-reading (I3).
-* Partials are cumulative for their source and sent once, when the source closes the pane (I7).
+* Partials are cumulative for their source and sent once, when the source closes the pane (I7). A source that claims to
+  be idle first sends what it holds: the group may close those panes without it (I5).
 * Duplicates of a CloudEvent (source, id) are found within the same partition and pane (I1). A late event is counted
   once in the late cell of the watermark's pane; a late repeat of an event counted in a closed pane cannot be known.
 * Ids are kept as 64-bit hashes: one pane of a million events meets a false duplicate with probability 3e-8.
@@ -19,6 +20,7 @@ from app.core import facts, sketch
 from app.core.batch import Batch
 from app.core.cell import OVERFLOW, SEPARATOR, Cell, CellKey, Group, Late, Score, Unpriced
 from app.core.events import (
+    NAME_PATTERN,
     ControlEvent,
     Event,
     Feedback,
@@ -29,6 +31,7 @@ from app.core.events import (
     ResponseEvent,
     SegmentParts,
     epoch_s,
+    is_name,
 )
 from app.core.facts import NEVER
 from app.core.ports import Cut, DeadLetter, Decode, Point, Record
@@ -79,10 +82,11 @@ class _Counted:
 class _Service:
     """One service of an open pane."""
 
-    __slots__ = ("cells", "changed", "histograms", "hwm", "late")
+    __slots__ = ("cells", "changed", "histograms", "hwm", "late", "sent")
 
     def __init__(self) -> None:
         self.hwm = -1
+        self.sent = -1
         self.late = Late()
         self.cells: dict[tuple[str, str, str, int], _Counted] = {}
         self.histograms: dict[tuple[str, str], Histogram] = {}
@@ -96,7 +100,8 @@ class _Service:
             known = self.cells.get(key)
             if known is not None:
                 return known, True
-        cell = self.cells[key] = _Counted(self.histograms.setdefault(key[:2], {}))
+        # shadow answers were not served: their latency stays out of the arm's histogram
+        cell = self.cells[key] = _Counted({} if key[2] == "shadow" else self.histograms.setdefault(key[:2], {}))
         return cell, full
 
 
@@ -158,6 +163,7 @@ class Fold:
         self._control: list[facts.ControlFact] = []
         self._dead: list[Record] = []
         self._idle: int | None = None
+        self._idle_news = False
         self._flying = False
         self._cuts = 0
         self._beat_closed = NEVER - 1
@@ -178,6 +184,7 @@ class Fold:
         """The log end was reached and unchanged up to ``second`` (rule I5); moves only stage 2's clock."""
         if self._idle is None or second > self._idle:
             self._idle = second
+            self._idle_news = True
 
     # ---- fold: synchronous, in offset order (I1) -----------------------------------------------------------------
     def fold(self, batch: Batch) -> None:
@@ -213,30 +220,33 @@ class Fold:
             seen = hash((event.source, event.id))
             if seen in pane.ids:
                 self._tally("duplicates", offset)
-            elif self._add(pane, offset, event.data, late=late):
+            else:
+                refused = self._add(pane, offset, event.data, late=late)
+                if refused is not None:
+                    self._reject(batch, i, offset, refused)
+                    return
                 pane.ids.add(seen)
                 self._tally("late" if late else "counted", offset)
-            else:
-                self._reject(batch, i, offset, Rejected("too_many_services", f"more than {MAX_SERVICES} services a minute"))
-                return
         if time_s > self._watermark:
             self._watermark = time_s
             closed = (time_s - self._lateness_s) // PANE_S - 1
             if closed > self._closed:
                 self._closed = closed
 
-    def _add(self, pane: _Pane, offset: int, data: Response | Feedback, *, late: bool) -> bool:
+    def _add(self, pane: _Pane, offset: int, data: Response | Feedback, *, late: bool) -> Rejected | None:
         service = pane.services.get(data.service)
+        key = _key_of(data)
+        counted = service.cells.get(key) if service is not None else None
+        if counted is None:
+            refused = _refusal(pane, data.service, key[0])
+            if refused is not None:
+                return refused
         if service is None:
-            if len(pane.services) >= MAX_SERVICES:
-                return False
             service = pane.services[data.service] = _Service()
         service.hwm = offset
         if late:
             _add_late(service.late, data)
-            return True
-        key = _key_of(data)
-        counted = service.cells.get(key)
+            return None
         if counted is None:
             counted, overflow = service.counted(key)
             if overflow:
@@ -248,7 +258,7 @@ class Fold:
             _add_response(counted.cell, counted.histogram, data)
         else:
             _add_feedback(counted.cell, data)  # type: ignore[arg-type]  # the other member of the union
-        return True
+        return None
 
     # ---- what is not evidence --------------------------------------------------------------------------------------
     def _pass(self, batch: Batch, i: int, offset: int, event: Event) -> None:
@@ -301,6 +311,7 @@ class Fold:
         beat = self._evidence and (self._closed != self._beat_closed or self._cuts % self._beat_cuts == 0)
         if beat:
             self._beat_closed = self._closed
+            self._idle_news = False
         records = [
             *self._control_records(),
             *(r for p in (range(self._partitions) if beat else sorted(items)) for r in self._partials(p, items.get(p, []))),
@@ -322,10 +333,10 @@ class Fold:
         items: dict[int, list[facts.Partial]] = {}
         for number in sorted(self._open):
             final = number <= self._closed
-            services = self._open[number].services
-            for name, service in services.items():
-                if final or service.changed:
-                    partial = _partial(name, number, service, final=final)
+            full = final or self._idle_news
+            for name, service in self._open[number].services.items():
+                if (full and service.sent < service.hwm) or service.changed:
+                    partial = _partial(name, number, service, full=full)
                     items.setdefault(self._partition_of(name), []).append(partial)
             if final:
                 del self._open[number]
@@ -358,6 +369,17 @@ class Fold:
     def _marks(self, watermark: int, closed: int) -> str:
         marks = Marks(watermark, closed, max(self._closed, self._done), max(self.position, self._sent))
         return _encode_marks(marks).decode()
+
+
+def _refusal(pane: _Pane, service: str, arm: str) -> Rejected | None:
+    """Why an event that would open a new service or cell is not counted, or None."""
+    if service not in pane.services and len(pane.services) >= MAX_SERVICES:
+        return Rejected("too_many_services", f"more than {MAX_SERVICES} services in one minute of one partition")
+    if not is_name(service):
+        return Rejected("bad_service_name", f"not a service name: {service[:40]!r} (pattern {NAME_PATTERN})")
+    if arm != UNATTRIBUTED and not is_name(arm):
+        return Rejected("bad_arm_name", f"not an arm name: {arm[:40]!r} (pattern {NAME_PATTERN})")
+    return None
 
 
 def _time_or(time: str, fallback_s: int) -> int:
@@ -477,12 +499,14 @@ def _add_unpriced(cell: Cell, data: Response) -> None:
     moments.output_cached += b * c
 
 
-def _partial(name: str, number: int, service: _Service, *, final: bool) -> facts.Partial:
-    """The cumulative content of one service's pane: all of it when final, else the changed cells without histograms."""
-    chosen = list(service.cells.items()) if final else service.changed
+def _partial(name: str, number: int, service: _Service, *, full: bool) -> facts.Partial:
+    """The cumulative content of one service's pane: all of it when full, else the changed cells without histograms."""
+    chosen = list(service.cells.items()) if full else service.changed
     cells = [facts.CountedCell(CellKey(*key), counted.cell) for key, counted in chosen]
-    histograms = [facts.CountedHistogram(a, s, h) for (a, s), h in service.histograms.items()] if final else []
+    histograms = [facts.CountedHistogram(a, s, h) for (a, s), h in service.histograms.items()] if full else []
     for _, counted in service.changed:
         counted.changed = False
     service.changed = []
-    return facts.Partial(name, number, service.hwm, final, service.late, cells, histograms)
+    if full:
+        service.sent = service.hwm
+    return facts.Partial(name, number, service.hwm, full, service.late, cells, histograms)

@@ -1,0 +1,328 @@
+"""Stage 2: merge the partials of one facts partition, close panes on the group watermark, step the rows (rules O0-O9).
+
+Mutable state. The state after facts offset X is a function of the facts log [0, X] alone (O0): no timers, no clock but
+the log's own append times. Rows are ``applied`` up to a facts offset; a mutation caused by offset X happens once (O2),
+a control fact once per source offset (O7). Outputs are functions of the log too, so a re-emission is byte-identical.
+
+``now`` of a step is the end of the pane it closes (group watermark less lateness, in whole minutes), so decisions do not
+depend on how many panes one watermark happened to close at once.
+"""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from app.core import facts, service
+from app.core.facts import NEVER, ControlFact, Partial, Partials
+from app.core.batch import Batch
+from app.core.outputs import Output
+from app.core.pane import PANE_S, RawPane, merge_parts, orient
+from app.core.ports import Cut, Point, Record
+from app.core.service import BROADCAST, Row, Tick
+from app.core.table import META, Table
+from app.core.windows import Windows, roll
+
+MAX_TICKS = 20_000
+"""Deadlines one service may pass in one advance of the watermark (two weeks of minutes); more is a bug, not traffic."""
+
+
+class KeptRow(msgspec.Struct, frozen=True, array_like=True):
+    """A row as kept in the table ``services``: the facts offset of its last mutation (O2), the source offset of the last
+    control fact by source (O7)."""
+
+    applied: int
+    control: dict[str, int]
+    row: Row
+
+
+class KeptWindows(msgspec.Struct, frozen=True, array_like=True):
+    """The open windows as kept in the table ``windows``."""
+
+    applied: int
+    windows: Windows
+
+
+class SourceClock(msgspec.Struct, array_like=True):
+    """What a source last said: watermark and idle mark (event seconds), log time it was last heard (ms)."""
+
+    watermark: int = NEVER
+    idle: int = NEVER
+    heard_ms: int = 0
+
+
+class Clocks(msgspec.Struct, array_like=True):
+    """Every source's clock, the log time (ms) and the newest closed pane."""
+
+    sources: dict[str, SourceClock] = {}
+    log_ms: int = 0
+    closed: int = NEVER
+
+
+class MetaRow(msgspec.Struct, array_like=True):
+    """A writer's commit point: the offset and the clocks just before it (O3)."""
+
+    offset: int
+    clocks: msgspec.Raw
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_row = msgspec.msgpack.Decoder(KeptRow).decode
+_decode_windows = msgspec.msgpack.Decoder(KeptWindows).decode
+_decode_meta = msgspec.msgpack.Decoder(MetaRow).decode
+_decode_clocks = msgspec.msgpack.Decoder(Clocks).decode
+
+
+class Merge:
+    """The engine of one facts partition (``app.core.ports.Engine``).
+
+    ``services`` and ``windows`` are the changelog partitions read to their end; ``writer`` must be new for every
+    incarnation. ``silent_s`` (log time) is how long a source may say nothing before closes go on without it, marked
+    incomplete (O4, O9). ``to_record`` makes a CloudEvent record of an output.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        point: Point | None,
+        services: Mapping[bytes, bytes],
+        windows: Mapping[bytes, bytes],
+        *,
+        writer: str,
+        lateness_s: int,
+        silent_s: int,
+        to_record: Callable[[Output], Record],
+        start: int = 0,
+        max_services: int = 10_000,
+    ) -> None:
+        self.writer = writer
+        self.counts: dict[str, int] = {}
+        self._lateness_s = lateness_s
+        self._silent_ms = silent_s * 1000
+        self._to_record = to_record
+        self._max_services = max_services
+        self.position = point.offset if point else start
+        self._clocks = Clocks()
+        if point and point.metadata:  # the clocks are in the committed writer's meta row, acked before its commit
+            key = META + point.metadata.encode()
+            if key not in services:
+                raise LookupError(
+                    f"the changelog of facts partition {partition} has no meta row of writer {point.metadata}, which the "
+                    "committed offset names: the changelog was truncated or belongs to another group"
+                )
+            meta = _decode_meta(services[key])
+            self.position = max(self.position, meta.offset)
+            self._clocks = _decode_clocks(meta.clocks)
+        self.point = point or Point(self.position, "")
+        self._rows: Table[KeptRow] = Table("services", partition, writer, services, _encode, _decode_row)
+        self._windows: Table[KeptWindows] = Table("windows", partition, writer, windows, _encode, _decode_windows)
+        self._open: dict[int, dict[str, dict[str, Partial]]] = {}
+        self._first: dict[int, tuple[int, bytes]] = {}
+        self._outputs: list[Record] = []
+        self._flying = False
+
+    @property
+    def rows(self) -> dict[str, Row]:
+        """The rows by service (read only)."""
+        return {name: kept.row for name, kept in self._rows.values.items()}
+
+    @property
+    def closed(self) -> int:
+        """Newest closed pane (minute number), or NEVER."""
+        return self._clocks.closed
+
+    def silent(self, after_ms: int) -> list[str]:
+        """Sources not heard for ``after_ms`` of log time: they hold every close until ``silent_s`` (alarm, O9)."""
+        limit = self._clocks.log_ms - after_ms
+        return sorted(name for name, clock in self._clocks.sources.items() if clock.heard_ms < limit)
+
+    # ---- fold --------------------------------------------------------------------------------------------------
+    def fold(self, batch: Batch) -> None:
+        """Fold ``batch``, which continues exactly at ``position``."""
+        for i, value in enumerate(batch.values):
+            offset = batch.offset(i)
+            self._clocks.log_ms = max(self._clocks.log_ms, batch.append_ms(offset))
+            try:
+                fact = facts.decode(value or b"")
+            except msgspec.MsgspecError:
+                self._tally("unreadable_facts")
+                continue
+            if type(fact) is ControlFact:
+                self._control(offset, fact)
+            else:
+                self._partials(offset, fact)
+        self.position = batch.end
+
+    def _partials(self, offset: int, fact: Partials) -> None:
+        before: bytes | None = None
+        for partial in fact.items:
+            if partial.pane <= self._clocks.closed:
+                self._tally("after_close")
+                continue
+            pane = self._open.get(partial.pane)
+            if pane is None:
+                before = before or _encode(self._clocks)
+                pane = self._open[partial.pane] = {}
+                self._first[partial.pane] = (offset, before)
+            parts = pane.setdefault(partial.service, {})
+            parts[fact.source] = _newest(parts.get(fact.source), partial)
+        self._hear(fact)
+        self._advance(offset)
+
+    def _hear(self, fact: Partials) -> None:
+        clocks = self._clocks
+        for topic, count in fact.topology.items():  # O4: a source counts from the moment the log declares it
+            if f"{topic}-{count - 1}" not in clocks.sources:
+                for partition in range(count):
+                    clocks.sources.setdefault(f"{topic}-{partition}", SourceClock(heard_ms=clocks.log_ms))
+        clock = clocks.sources.setdefault(fact.source, SourceClock())
+        clock.heard_ms = clocks.log_ms
+        if fact.watermark is not None:
+            clock.watermark = max(clock.watermark, fact.watermark)
+        if fact.idle is not None:
+            clock.idle = max(clock.idle, fact.idle)
+        limit = clocks.log_ms - self._silent_ms
+        for name in [n for n, c in clocks.sources.items() if c.heard_ms < limit and n.rpartition("-")[0] not in fact.topology]:
+            del clocks.sources[name]  # a topic taken out of the settings must not mark every pane incomplete for ever
+
+    # ---- close (O4, O8) ------------------------------------------------------------------------------------------
+    def _advance(self, offset: int) -> None:
+        limit = self._clocks.log_ms - self._silent_ms
+        heard = [c for c in self._clocks.sources.values() if c.heard_ms >= limit]
+        watermark = min((max(c.watermark, c.idle) for c in heard), default=NEVER)
+        closed = (watermark - self._lateness_s) // PANE_S - 1
+        if closed <= self._clocks.closed:
+            return
+        complete = len(heard) == len(self._clocks.sources)
+        panes: dict[str, list[RawPane]] = {}
+        for number in sorted(n for n in self._open if n <= closed):
+            for name, parts in self._open.pop(number).items():
+                panes.setdefault(name, []).append(merge_parts(number, parts, complete=complete))
+            del self._first[number]
+        self._clocks.closed = closed
+        now_s = (closed + 1) * PANE_S
+        for name in sorted(panes.keys() | self._due(now_s)):
+            self._turn(offset, name, panes.get(name, []), now_s)
+
+    def _due(self, now_s: int) -> set[str]:
+        due = {name for name, kept in self._rows.values.items() if _past(kept.row.deadline_s, now_s)}
+        return due | {name for name, kept in self._windows.values.items() if _past(kept.windows.deadline_s, now_s)}
+
+    def _turn(self, offset: int, name: str, panes: list[RawPane], now_s: int) -> None:
+        """Close ``panes`` of one service and pass its deadlines up to ``now_s``: one mutation (O2)."""
+        kept = self._rows.values.get(name) or self._fresh(name)
+        if kept is None or offset <= kept.applied:
+            return
+        known = self._windows.values.get(name, KeptWindows(-1, Windows()))
+        turn = _Turn(name, kept.row, known.windows if offset > known.applied else None)
+        for pane in panes:
+            turn.ticks(pane.end_s - 1)
+            turn.pane(pane)
+        turn.ticks(now_s)
+        self._rows.put(name, KeptRow(offset, kept.control, turn.row))
+        if turn.windows is not None and turn.windows != known.windows:
+            self._windows.put(name, KeptWindows(offset, turn.windows))
+        self._say(turn.outputs)
+
+    def _fresh(self, name: str) -> KeptRow | None:
+        if len(self._rows.values) >= self._max_services:
+            self._tally("refused_services")
+            return None
+        standing = self._rows.values.get(BROADCAST)
+        return KeptRow(-1, {}, service.new_row(name, standing.row if standing else None))
+
+    # ---- control (O2, O7) --------------------------------------------------------------------------------------
+    def _control(self, offset: int, fact: ControlFact) -> None:
+        names = sorted({BROADCAST, *self._rows.values}) if fact.service == BROADCAST else [fact.service]
+        now_s = max(0, (self._clocks.closed + 1) * PANE_S)
+        for name in names:
+            known = self._rows.values.get(name)
+            if known is None and not service.may_create(fact):
+                self._say([service.unknown_service(fact, now_s)])
+                self._tally("unknown_service")
+                continue
+            kept = known or self._fresh(name)
+            if kept is None or offset <= kept.applied or fact.offset <= kept.control.get(fact.source, -1):
+                continue
+            row, outputs = service.step(kept.row, fact, now_s)
+            self._rows.put(name, KeptRow(offset, {**kept.control, fact.source: fact.offset}, row))
+            self._say(outputs)
+
+    def _say(self, outputs: list[Output]) -> None:
+        self._outputs += map(self._to_record, outputs)
+
+    def _tally(self, what: str) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    # ---- checkpoint (O3, O5, O6) -------------------------------------------------------------------------------
+    def cut(self) -> Cut:
+        """One synchronous snapshot: outputs, then windows, then rows with this writer's meta row, then the commit."""
+        if self._flying:
+            raise RuntimeError("cut before the last one was acked; rebuild the engine (rule L8)")
+        self._flying = True
+        outputs, self._outputs = tuple(self._outputs), []
+        offset, clocks = min(self._first.values(), default=(self.position, b""))
+        meta = MetaRow(offset, msgspec.Raw(clocks or _encode(self._clocks)))
+        meta_row = self._rows.record(META + self.writer.encode(), _encode(meta))
+        phases = (outputs, self._windows.cut(), self._rows.cut((meta_row,)))
+        return Cut(phases, Point(offset, self.writer), self.position)
+
+    def acked(self, cut: Cut) -> None:
+        """Every record of ``cut`` is durable: its point may be committed."""
+        self.point = cut.point
+        self._flying = False
+
+    def committed(self, point: Point) -> None:
+        """The broker accepted ``point``: if it names this writer, the keys of former writers may go (O5)."""
+        if point.metadata == self.writer:
+            self._rows.supersede()
+            self._windows.supersede()
+
+
+class _Turn:
+    """One service passing panes and deadlines; ``windows`` None: they already hold what this mutation adds."""
+
+    def __init__(self, name: str, row: Row, windows: Windows | None) -> None:
+        self.name = name
+        self.row = row
+        self.windows = windows
+        self.outputs: list[Output] = []
+
+    def pane(self, raw: RawPane) -> None:
+        """Step the row with a closed pane, then let the windows take it as the row's document orients it."""
+        pane = orient(self.row.document, raw)
+        self.row, outputs = service.step(self.row, pane, raw.end_s)
+        self.outputs += outputs
+        if self.windows is not None:
+            self.windows, aggregates = roll(self.windows, self.name, pane, raw.end_s)
+            self.outputs += aggregates
+
+    def ticks(self, until_s: int) -> None:
+        """Pass the deadlines at whole minutes up to ``until_s``, in order."""
+        for _ in range(MAX_TICKS):
+            deadlines = [d for d in (self.row.deadline_s, self.windows.deadline_s if self.windows else None) if d is not None]
+            boundary = -(-min(deadlines) // PANE_S) * PANE_S if deadlines else None
+            if boundary is None or boundary > until_s:
+                return
+            if _past(self.row.deadline_s, boundary):
+                self.row, outputs = service.step(self.row, Tick(), boundary)
+                self.outputs += outputs
+            if self.windows is not None:
+                self.windows, aggregates = roll(self.windows, self.name, None, boundary)
+                self.outputs += aggregates
+        raise RuntimeError(f"{self.name}: {MAX_TICKS} deadlines in one advance; the row re-arms a deadline without end")
+
+
+def _past(deadline_s: int | None, now_s: int) -> bool:
+    return deadline_s is not None and deadline_s <= now_s
+
+
+def _newest(known: Partial | None, partial: Partial) -> Partial:
+    """O1: partials are cumulative for their source; the highest hwm wins, cell by cell for early ones."""
+    if known is None or partial.hwm > known.hwm and partial.full:
+        return partial
+    if partial.hwm < known.hwm or (partial.hwm == known.hwm and known.full):
+        return known
+    if partial.full:
+        return partial
+    cells = {c.key: c for c in known.cells} | {c.key: c for c in partial.cells}
+    return Partial(partial.service, partial.pane, partial.hwm, False, partial.late, list(cells.values()), known.histograms)

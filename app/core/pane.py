@@ -1,0 +1,94 @@
+"""A closed minute of one service, before and after the service document gave it meaning.
+
+``RawPane`` is what the merge knows: raw facts of all sources. ``orient`` maps raw segment parts to declared segments and
+prices what came without a cost; both may change with the document, so they are applied here and never at ingest.
+"""
+
+import msgspec
+
+from app.core.cell import Cell, CellKey, Late, Summary, add_cell, add_late, copy_cell
+from app.core.document import ServiceDocument, segment_of
+from app.core.facts import Partial
+from app.core.prices import PriceBook, TokenPrice, costs
+from app.core.sketch import Histogram, merge_into
+
+PANE_S = 60
+
+
+class RawPane(msgspec.Struct):
+    """Sums of one (service, minute) over its sources, in source order; cells by raw key."""
+
+    number: int
+    complete: bool
+    sources: int
+    late: Late
+    cells: dict[CellKey, Cell]
+    histograms: dict[tuple[str, str], Histogram]
+
+    @property
+    def start_s(self) -> int:
+        return self.number * PANE_S
+
+    @property
+    def end_s(self) -> int:
+        return (self.number + 1) * PANE_S
+
+
+class ClosedPane(msgspec.Struct):
+    """A pane with declared segments and costs. ``arms`` holds (arm, segment) with histograms; ``cells`` every
+    (arm, segment, slice, version). Arm "" is feedback without a receipt."""
+
+    number: int
+    complete: bool
+    sources: int
+    late: Late
+    cells: dict[CellKey, Cell]
+    arms: dict[tuple[str, str], Summary]
+
+    @property
+    def start_s(self) -> int:
+        return self.number * PANE_S
+
+    @property
+    def end_s(self) -> int:
+        return (self.number + 1) * PANE_S
+
+
+def merge_parts(number: int, parts: dict[str, Partial], *, complete: bool) -> RawPane:
+    """Sum the partials of one (service, pane) over sources, in source order: float sums depend on the order."""
+    pane = RawPane(number, complete, len(parts), Late(), {}, {})
+    for source in sorted(parts):
+        partial = parts[source]
+        add_late(pane.late, partial.late)
+        for counted in partial.cells:
+            add_cell(pane.cells.setdefault(counted.key, Cell()), counted.cell)
+        for h in partial.histograms:
+            merge_into(pane.histograms.setdefault((h.arm, h.segment), {}), h.histogram)
+    return pane
+
+
+def orient(document: ServiceDocument, raw: RawPane) -> ClosedPane:
+    """Map segments and price what came without a cost, by ``document`` as it is at this pane."""
+    book = PriceBook(document)
+    pane = ClosedPane(raw.number, raw.complete, raw.sources, raw.late, {}, {})
+    for key in sorted(raw.cells):
+        cell = _priced(raw.cells[key], book.of_arm(key.arm, raw.start_s))
+        segment = segment_of(document, key.segment)
+        add_cell(pane.cells.setdefault(CellKey(key.arm, segment, key.slice, key.version), Cell()), cell)
+        if key.slice != "shadow":
+            add_cell(pane.arms.setdefault((key.arm, segment), Summary.empty()).cell, cell)
+    for (arm, parts), histogram in sorted(raw.histograms.items()):
+        summary = pane.arms.get((arm, segment_of(document, parts)))
+        if summary is not None:
+            merge_into(summary.histogram, histogram)
+    return pane
+
+
+def _priced(cell: Cell, price: TokenPrice | None) -> Cell:
+    """A copy of ``cell`` with its unpriced moments moved into the cost sums where the book knows the arm's model."""
+    copy = copy_cell(cell)
+    if cell.unpriced is not None and price is not None:
+        known = costs(cell, price)
+        copy.cost_n, copy.cost_usd, copy.cost_sq, copy.input_cost = known.n, known.total, known.squares, known.input_cost
+        copy.unpriced = None
+    return copy

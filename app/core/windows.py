@@ -1,0 +1,211 @@
+"""Tumbling event-time windows of 1, 5, 15 and 60 minutes over closed panes, and the aggregates they become.
+
+``Windows`` is kept in the table ``windows``. It lies downstream of the row: it is computed from panes the row's document
+has oriented and never read back by ``step``, so its changelog record is written before the row's, and a crash between
+the two replays the row exactly while the windows skip what they already hold.
+
+Rows: one per (arm, segment) with slice ``*`` and quantiles; one per slice besides (sums only); one service total with
+arm, segment and slice ``*`` that also carries late events and unattributed feedback.
+"""
+
+from typing import Any
+
+import msgspec
+
+from app.core.cell import Cell, CellKey, Late, Score, Summary, add_cell, add_late
+from app.core.events import rfc3339
+from app.core.fold import UNATTRIBUTED
+from app.core.ids import stable_id
+from app.core.outputs import AGGREGATE, Output
+from app.core.pane import ClosedPane
+from app.core.sketch import Histogram, merge_into, pack, quantile
+
+SIZES_S = (60, 300, 900, 3600)
+
+
+class ArmSums(msgspec.Struct, array_like=True):
+    """Sums of one (arm, segment) of a window, and of each slice where there is more than the main one."""
+
+    arm: str
+    segment: str
+    cell: Cell
+    histogram: Histogram
+    slices: dict[str, Cell] = {}
+
+
+class Window(msgspec.Struct, array_like=True):
+    """One open window. ``start_s`` inclusive, ``start_s + size_s`` exclusive; ``panes`` with data, all ``complete``?"""
+
+    size_s: int
+    start_s: int
+    arms: list[ArmSums] = []
+    late: Late = msgspec.field(default_factory=Late)
+    sources: int = 0
+    complete: bool = True
+
+    @property
+    def end_s(self) -> int:
+        return self.start_s + self.size_s
+
+
+class Windows(msgspec.Struct, array_like=True):
+    """The open windows of one service, at most one of each size."""
+
+    open: list[Window] = []
+
+    @property
+    def deadline_s(self) -> int | None:
+        """When the next window ends (epoch seconds), or None."""
+        return min((w.end_s for w in self.open), default=None)
+
+
+def roll(windows: Windows, service: str, pane: ClosedPane | None, now_s: int) -> tuple[Windows, list[Output]]:
+    """Add ``pane`` (None: only time passed) and emit the windows that end at or before ``now_s``.
+
+    Returns the windows to keep, sharing nothing with the given ones that is changed later.
+    """
+    outputs: list[Output] = []
+    still_open = list(windows.open)
+    if pane is not None:
+        still_open = _emit(still_open, service, pane.start_s, outputs)
+        still_open = [_added(w, pane) for w in _opened(still_open, pane.start_s)]
+    return Windows(_emit(still_open, service, now_s, outputs)), outputs
+
+
+def _emit(windows: list[Window], service: str, now_s: int, outputs: list[Output]) -> list[Window]:
+    for window in windows:
+        if window.end_s <= now_s:
+            outputs.extend(aggregates(window, service))
+    return [w for w in windows if w.end_s > now_s]
+
+
+def _opened(windows: list[Window], start_s: int) -> list[Window]:
+    known = {w.size_s for w in windows}
+    fresh = [Window(size, start_s - start_s % size) for size in SIZES_S if size not in known]
+    return sorted([*windows, *fresh], key=lambda w: w.size_s)
+
+
+def _added(window: Window, pane: ClosedPane) -> Window:
+    arms = {(a.arm, a.segment): a for a in window.arms}
+    for (arm, segment), summary in pane.arms.items():
+        arms[arm, segment] = _arm_sums(arms.get((arm, segment)), arm, segment, summary)
+    for key, cell in pane.cells.items():
+        _add_slice(arms, key, cell)
+    late = Late()
+    add_late(late, window.late)
+    add_late(late, pane.late)
+    return Window(
+        window.size_s,
+        window.start_s,
+        [arms[key] for key in sorted(arms)],
+        late,
+        max(window.sources, pane.sources),
+        window.complete and pane.complete,
+    )
+
+
+def _arm_sums(known: ArmSums | None, arm: str, segment: str, summary: Summary) -> ArmSums:
+    total = ArmSums(arm, segment, Cell(), {}, {})
+    if known is not None:
+        _add_cell_without_groups(total.cell, known.cell)
+        total.histogram = dict(known.histogram)
+        total.slices = dict(known.slices)
+    _add_cell_without_groups(total.cell, summary.cell)
+    merge_into(total.histogram, summary.histogram)
+    return total
+
+
+def _add_slice(arms: dict[tuple[str, str], ArmSums], key: CellKey, cell: Cell) -> None:
+    sums = arms.get((key.arm, key.segment))
+    if sums is None:  # only shadow answers: not served, so no row of the arm itself
+        sums = arms[key.arm, key.segment] = ArmSums(key.arm, key.segment, Cell(), {}, {})
+    total = Cell()
+    known = sums.slices.get(key.slice)
+    if known is not None:
+        _add_cell_without_groups(total, known)
+    _add_cell_without_groups(total, cell)
+    sums.slices[key.slice] = total
+
+
+def _add_cell_without_groups(total: Cell, cell: Cell) -> None:
+    """Session groups serve comparisons within the minute; a window does not need them."""
+    add_cell(total, cell)
+    total.groups = {}
+
+
+# ---- the aggregate event -----------------------------------------------------------------------------------------------
+def aggregates(window: Window, service: str) -> list[Output]:
+    """The aggregate events of a finished window, in fixed order."""
+    rows: list[dict[str, Any]] = []
+    total, histogram = Cell(), {}
+    for sums in window.arms:
+        add_cell(total, sums.cell)
+        merge_into(histogram, sums.histogram)
+        if sums.arm == UNATTRIBUTED:
+            continue
+        if sums.cell.n or sums.cell.quality:
+            rows.append(_row(window, service, (sums.arm, sums.segment, "*"), sums.cell, sums.histogram))
+        if set(sums.slices) != {"main"}:
+            rows += [
+                _row(window, service, (sums.arm, sums.segment, name), sums.slices[name], None)
+                for name in sorted(sums.slices)
+            ]
+    rows.append({**_row(window, service, ("*", "*", "*"), total, histogram), **_late(window.late)})
+    return [_output(window, service, row) for row in rows]
+
+
+def _row(window: Window, service: str, key: tuple[str, str, str], cell: Cell, histogram: Histogram | None) -> dict[str, Any]:
+    arm, segment, slice_ = key
+    return {
+        "service": service,
+        "segment": segment,
+        "arm": arm,
+        "slice": slice_,
+        "window_start": rfc3339(window.start_s),
+        "window_end": rfc3339(window.end_s),
+        "window_s": window.size_s,
+        "count": cell.n,
+        "errors": cell.errors,
+        "late": 0,
+        "latency_ms": _latency(cell, histogram),
+        "ttft_ms": {"n": cell.ttft_n, "mean": cell.ttft_ms / cell.ttft_n} if cell.ttft_n else None,
+        "input_tokens": cell.input_tokens,
+        "output_tokens": cell.output_tokens,
+        "cached_tokens": cell.cached_tokens,
+        "cost_usd": cell.cost_usd,
+        "costed": cell.cost_n,
+        "own_cost_usd": cell.own_cost_usd,
+        "quality": {c: _score(cell.quality[c]) for c in sorted(cell.quality)},
+        "sources": window.sources,
+        "complete": window.complete,
+        "histogram": pack(histogram) if histogram is not None else None,
+    }
+
+
+def _latency(cell: Cell, histogram: Histogram | None) -> dict[str, float]:
+    values = {"mean": cell.latency_ms / cell.n if cell.n else 0.0, "max": cell.latency_ms_max}
+    if histogram is not None:
+        values |= {f"p{round(100 * q)}": quantile(histogram, q) for q in (0.5, 0.95, 0.99)}
+    return values
+
+
+def _score(score: Score) -> dict[str, float]:
+    return {"n": score.n, "mean": score.total / score.n if score.n else 0.0}
+
+
+def _late(late: Late) -> dict[str, Any]:
+    return {
+        "late": late.n,
+        "late_cost_usd": late.cost_usd,
+        "late_input_tokens": late.input_tokens,
+        "late_output_tokens": late.output_tokens,
+    }
+
+
+_json = msgspec.json.Encoder(order="deterministic").encode
+
+
+def _output(window: Window, service: str, row: dict[str, Any]) -> Output:
+    identity = stable_id(AGGREGATE, service, window.size_s, window.start_s, row["arm"], row["segment"], row["slice"])
+    role = "aggregates_hourly" if window.size_s == SIZES_S[-1] else "aggregates"
+    return Output(role, AGGREGATE, identity, service, window.end_s, _json(row))
