@@ -19,8 +19,9 @@ class EvidenceProducer:
     """Writes messages to the topic of their role. ``topics`` maps role -> topic name."""
 
     def __init__(self, configuration: Mapping[str, Any], topics: Mapping[str, str], *, timeout_s: float = 30.0) -> None:
-        from confluent_kafka import Producer
+        from confluent_kafka import KafkaException, Producer
 
+        self._refused = KafkaException
         self._producer = Producer(
             {**configuration, "enable.idempotence": True, "linger.ms": 5, "delivery.timeout.ms": int(timeout_s * 1000)}
         )
@@ -61,6 +62,8 @@ class EvidenceProducer:
             except BufferError:  # the queue is full: give it time to drain, the callback reports what does not
                 self._producer.poll(0.1)
                 self._raise_failure()
+            except self._refused as error:
+                raise DeliveryError(f"{topic} does not take an event of {len(message.value)} bytes: {error}") from error
             else:
                 self._producer.poll(0)
                 return

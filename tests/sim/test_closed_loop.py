@@ -10,6 +10,7 @@ from app.sim.arms import ArmModel, LatencyLaw, Price, QualityLaw
 from app.sim.closed_loop import ClosedLoop
 from app.sim.faults import GatewayOutage
 from app.sim.ledger import Key, Sums, compare
+from app.sim.outbox import Message
 from app.sim.scenario import Noise, Scenario, ScenarioError, SimulatedService
 from app.sim.service_run import Routed
 
@@ -54,7 +55,7 @@ class NoGateway:
 
 class Received:
     def __init__(self) -> None:
-        self.messages = []
+        self.messages: list[Message] = []
 
     def send(self, message):
         self.messages.append(message)
