@@ -94,7 +94,9 @@ async def start(broker: Instance) -> str:
         await _ready(broker)
         return f"Kafka already runs at {broker.address} (pid {running_pid(broker)})"
     if missing := missing_tools():
-        raise BrokerError(f"{' and '.join(missing)} not found: install a Java 17 runtime and Maven, or use your own Kafka")
+        raise BrokerError(
+            f"{' and '.join(missing)} not found: install a Java 17 runtime and Maven, or use your own Kafka"
+        )
     if _port_taken(broker.port):
         raise BrokerError(f"something else listens on {broker.address}: stop it, or choose another KAFKA_PORT")
     _fetch_jars(broker.lib)
@@ -215,7 +217,15 @@ def _properties(broker: Instance) -> str:
 def _format(broker: Instance) -> None:
     if (broker.data / "meta.properties").exists():
         return
-    command = [*_java(broker), "kafka.tools.StorageTool", "format", "-t", _cluster_id(broker), "-c", str(broker.properties)]
+    command = [
+        *_java(broker),
+        "kafka.tools.StorageTool",
+        "format",
+        "-t",
+        _cluster_id(broker),
+        "-c",
+        str(broker.properties),
+    ]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode != 0:
         raise BrokerError(f"could not format {broker.data}:\n{made.stdout[-2000:]}{made.stderr[-2000:]}")
@@ -239,7 +249,12 @@ def _spawn(broker: Instance) -> int:
     command = [*_java(broker), *log_format, "kafka.Kafka", str(broker.properties)]
     with broker.log.open("wb") as log:
         broker_process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=broker.home
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=broker.home,
         )
     return broker_process.pid
 

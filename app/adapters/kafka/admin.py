@@ -1,8 +1,9 @@
 """Topics of a real cluster: describe, make, alter. The Protocol, Kafka's implementation, and what a worker checks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+import stamina
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AdminClient,
@@ -31,7 +32,7 @@ class TopicAdmin(Protocol):
 
     def is_mock(self) -> bool: ...
     def describe(self, names: Iterable[str]) -> dict[str, Existing]: ...
-    def create(self, topic: Topic) -> None: ...
+    def create(self, topics: Sequence[Topic]) -> None: ...
     def grow(self, name: str, partitions: int) -> None: ...
     def alter(self, name: str, config: Mapping[str, str]) -> None: ...
 
@@ -43,7 +44,9 @@ class KafkaAdmin:
         self._timeout_s = timeout_s or settings.kafka.request_timeout_s
         self._servers = settings.kafka.bootstrap_servers
         self._mock = settings.kafka.mock
-        self._client = AdminClient({**librdkafka(settings.kafka), "client.id": f"{settings.kafka.group}-admin"})
+        name = {"client.id": f"{settings.kafka.group}-admin"}
+        quiet = {"log_level": 2}  # what fails is raised as AdminError; librdkafka repeats it 20 times a second
+        self._client = AdminClient(librdkafka(settings.kafka) | name | quiet)
 
     def is_mock(self) -> bool:
         """Whether the broker is the mock cluster: by setting or by its cluster id."""
@@ -57,13 +60,15 @@ class KafkaAdmin:
         configs = {} if mock else self._configs(counts)
         return {name: Existing(count, configs.get(name, {})) for name, count in counts.items()}
 
-    def create(self, topic: Topic) -> None:
-        """Make the topic; one that exists by now is fine. On the mock cluster asking for it makes it."""
+    def create(self, topics: Sequence[Topic]) -> None:
+        """Make the topics; one that exists by now is fine. On the mock cluster asking for a topic makes it."""
         if self.is_mock():
-            self.touch(topic.name)
-            return
-        new = NewTopic(topic.name, topic.partitions, topic.replication_factor, config=topic.config)
-        self._wait(self._client.create_topics([new], operation_timeout=self._timeout_s), "make", "TOPIC_ALREADY_EXISTS")
+            for topic in topics:
+                self._metadata(topic.name)
+        elif topics:
+            new = [NewTopic(t.name, t.partitions, t.replication_factor, config=t.config) for t in topics]
+            done = self._client.create_topics(new, operation_timeout=self._timeout_s)
+            self._wait(done, "make", harmless="TOPIC_ALREADY_EXISTS")
 
     def grow(self, name: str, partitions: int) -> None:
         """Add partitions up to ``partitions``."""
@@ -76,10 +81,6 @@ class KafkaAdmin:
         ]
         resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
         self._wait(self._client.incremental_alter_configs([resource]), "configure")
-
-    def touch(self, name: str) -> None:
-        """Ask for a topic's metadata, which makes it on the mock cluster (4 partitions)."""
-        self._metadata(name)
 
     def _metadata(self, topic: str | None = None) -> Any:
         try:
@@ -124,22 +125,39 @@ def differences(settings: Settings, admin: TopicAdmin) -> list[Difference]:
     return plan(wanted, admin.describe(topic.name for topic in wanted))
 
 
+class _UnsettledError(RuntimeError):
+    """A change the brokers have taken but do not show yet: their metadata follows after some milliseconds."""
+
+
 def apply(settings: Settings, admin: TopicAdmin) -> list[Difference]:
-    """Make what is missing and mend what is wrong; returns what was changed. Running it again changes nothing."""
-    done = [difference for difference in differences(settings, admin) if difference.wrong]
-    for difference in done:
-        _mend(difference, admin)
-    return done
-
-
-def _mend(difference: Difference, admin: TopicAdmin) -> None:
-    match difference.kind:
-        case "missing":
-            admin.create(difference.topic)
-        case "partitions":
+    """Make what is missing and mend what is wrong, and wait until the cluster shows it; returns what was changed.
+    Running it again changes nothing. AdminError when the cluster still shows a difference after request_timeout_s.
+    """
+    wrong = check(settings, admin)
+    admin.create([difference.topic for difference in wrong if difference.kind == "missing"])
+    for difference in wrong:
+        if difference.kind == "partitions":
             admin.grow(difference.topic.name, int(difference.wanted))
-        case "config":
+        elif difference.kind == "config":
             admin.alter(difference.topic.name, {difference.setting: difference.wanted})
+    if wrong:
+        _wait_until_shown(settings, admin)
+    return wrong
+
+
+def _wait_until_shown(settings: Settings, admin: TopicAdmin) -> None:
+    left: list[Difference] = []
+    pauses = stamina.retry_context(
+        on=_UnsettledError, attempts=None, timeout=settings.kafka.request_timeout_s, wait_initial=0.05, wait_max=1.0
+    )
+    try:
+        for attempt in pauses:
+            with attempt:
+                left = check(settings, admin)
+                if left:
+                    raise _UnsettledError
+    except _UnsettledError:
+        raise AdminError(f"the cluster took the changes but still shows: {'; '.join(map(str, left))}") from None
 
 
 def check(settings: Settings, admin: TopicAdmin) -> list[Difference]:

@@ -1,6 +1,6 @@
 """The in-memory twin of the topic administration: a cluster that is a dictionary."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from app.adapters.kafka.admin import AdminError
 from app.topics import Existing, Topic
@@ -19,9 +19,10 @@ class MemoryAdmin:
     def describe(self, names: Iterable[str]) -> dict[str, Existing]:
         return {name: self.topics[name] for name in names if name in self.topics}
 
-    def create(self, topic: Topic) -> None:
-        made = Existing(4, {}) if self._mock else Existing(topic.partitions, topic.config)
-        self.topics.setdefault(topic.name, made)
+    def create(self, topics: Sequence[Topic]) -> None:
+        for topic in topics:
+            made = Existing(4, {}) if self._mock else Existing(topic.partitions, topic.config)
+            self.topics.setdefault(topic.name, made)
 
     def grow(self, name: str, partitions: int) -> None:
         there = self._there(name)
