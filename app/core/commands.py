@@ -101,7 +101,7 @@ def parse(data: bytes) -> Command:
     """The command in the JSON bytes of a command event. Raises ``CommandError``."""
     try:
         wire = _decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CommandError(f"not a command: {error}") from None
     verb = _verb(wire.command)
     if wire.service == EVERYWHERE and verb in ONE_SERVICE_ONLY:

@@ -3,15 +3,19 @@
 import math
 from collections.abc import Callable, Iterable
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.core.cell import OVERFLOW
 from app.core.document.arms import EVERYWHERE
-from app.core.document.errors import DocumentError
+from app.core.document.errors import DocumentError, Path
 from app.core.document.service_document import ServiceDocument
 from app.core.events import epoch_s
 
 LAST_STEP_WITH_CONTROL = 90
+MAX_DEPTH = 8
+MAX_WHOLE = 2**53
+_PLAIN = "text, true, false, finite numbers, lists and tables"
 
 
 def check(document: ServiceDocument) -> None:
@@ -29,6 +33,28 @@ def _arms(document: ServiceDocument) -> None:
             raise DocumentError(
                 "this name is taken: it collects arms beyond the bound", path=("arms", i, "name"), value=arm.name
             )
+
+
+def _free_tables(document: ServiceDocument) -> None:
+    for i, arm in enumerate(document.arms):
+        for table in ("parameters", "features"):
+            _plain_value(getattr(arm, table), ("arms", i, table), depth=0)
+
+
+def _plain_value(value: Any, path: Path, *, depth: int) -> None:
+    """Only what TOML and JSON both keep exactly: no null, no infinity, whole numbers up to 2^53, at most 8 levels."""
+    if depth > MAX_DEPTH:
+        raise DocumentError(f"nested deeper than {MAX_DEPTH} levels", path=path)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _plain_value(item, (*path, key), depth=depth + 1)
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            _plain_value(item, (*path, i), depth=depth + 1)
+    elif value is None or (isinstance(value, float) and not math.isfinite(value)):
+        raise DocumentError("not a value JSON and TOML share", path=path, value=str(value), allowed=_PLAIN)
+    elif isinstance(value, int) and abs(value) > MAX_WHOLE:
+        raise DocumentError("too large to be exact in JSON", path=path, value=value, allowed="-2^53 to 2^53")
 
 
 def _roles(document: ServiceDocument) -> None:
@@ -140,5 +166,5 @@ def _unique(names: Iterable[str], table: str, key: str, what: str, *, flat: bool
 
 
 _RULES: tuple[Callable[[ServiceDocument], None], ...] = (
-    _arms, _roles, _segments, _objective, _steps, _prices, _budget, _policies,
+    _arms, _free_tables, _roles, _segments, _objective, _steps, _prices, _budget, _policies,
 )  # fmt: skip

@@ -4,7 +4,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any, Never
 
 import msgspec
@@ -26,10 +26,13 @@ def parse_toml(text: str, origin: str = "") -> ServiceDocument:
     """The document in ``text``; ``origin`` (a file name) stands in errors. Raises ``DocumentError``."""
     try:
         raw = tomllib.loads(text)
+    except RecursionError:
+        raise DocumentError("not TOML: nested too deeply", origin=origin) from None
     except tomllib.TOMLDecodeError as error:
         found = _TOML_LINE.search(str(error))
+        line = int(found[1]) if found else len(text.splitlines())
         problem = f"not TOML: {_TOML_LINE.sub('', str(error)).strip()}"
-        raise DocumentError(problem, origin=origin, line=int(found[1]) if found else None) from None
+        raise DocumentError(problem, origin=origin, line=line) from None
     try:
         return from_object(raw)
     except DocumentError as error:
@@ -40,7 +43,7 @@ def from_json(text: bytes | str, origin: str = "") -> ServiceDocument:
     """The document in a JSON object. Raises ``DocumentError``."""
     try:
         raw = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DocumentError(f"not JSON: {error}", origin=origin) from None
     try:
         return from_object(raw)
@@ -73,6 +76,8 @@ def _with_text_times(value: Any) -> Any:
         return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, date):
         return f"{value.isoformat()}T00:00:00Z"
+    if isinstance(value, time):
+        return value.isoformat()
     return value
 
 
