@@ -237,7 +237,7 @@ class Merge:
         for name in names:
             known = self._rows.values.get(name)
             if known is None and not service.may_create(fact):
-                self._say([service.unknown_service(fact, now_s)])
+                self._say([service.unknown_service(fact)])
                 self._tally("unknown_service")
                 continue
             kept = known or self._fresh(name)

@@ -41,12 +41,12 @@ def may_create(fact: ControlFact) -> bool:
     return b'"configure"' in fact.data and bool(is_name(fact.service))
 
 
-def unknown_service(fact: ControlFact, now_s: int) -> Output:
+def unknown_service(fact: ControlFact) -> Output:
     """The refusal of an order for a service that is neither configured nor seen in telemetry."""
     text = f"{fact.service} is neither configured nor seen in telemetry: apply a service document first"
     identity = stable_id("unknown-service", fact.source, fact.offset)
     data = msgspec.json.encode({"decision_id": identity, "service": fact.service, "action": "refuse", "rationale": text})
-    return Output("optimizations", REFUSED, identity, fact.service, now_s or fact.time_s, data)
+    return Output("optimizations", REFUSED, identity, fact.service, fact.time_s, data)
 
 
 def step(row: Row, evidence: Evidence, now_s: int) -> tuple[Row, list[Output]]:

@@ -7,7 +7,7 @@ zombies that go on writing; the records that landed and the final state are what
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -61,7 +61,8 @@ def partition_of(service: str) -> int:
 
 
 def to_record(output: Output) -> Record:
-    return Record(output.role, output.service.encode(), output.data, None, (("ce_id", output.id.encode()),))
+    value = str(output.time_s).encode() + b" " + output.data
+    return Record(output.role, output.service.encode(), value, None, (("ce_id", output.id.encode()),))
 
 
 def batch(source: str, records: Log, end: int, append_ms: int = 1 << 52) -> Batch:
@@ -104,6 +105,8 @@ def evidence_logs(rnd: random.Random, events: int = 300) -> dict[str, Log]:
         make = rnd.random()
         event: Event = response(f"e{i}", when, service, arm) if make < 0.9 else feedback(f"e{i}", when, service, arm)
         log.append(encode(Rejected("garbage", str(i)) if make > 0.98 else event))
+        if rnd.random() < 0.03 and isinstance(event, ResponseEvent):  # the same id from another producer is another event
+            log.append(encode(msgspec.structs.replace(event, source="/other")))
         if rnd.random() < 0.15:
             log.append(log[-min(len(log), rnd.randrange(1, 40))])
     for i, log in enumerate(logs.values()):  # a last event closes every pane
@@ -187,6 +190,12 @@ def drive(rnd: random.Random, log: Log, make: Callable[[Point | None], E], put: 
         if owner.engine.position >= end and not owner.flying:
             owner.send(rnd, torn=False)
             return owner.engine
+
+
+def data_of(value: bytes) -> dict[str, Any]:
+    """The JSON data of an output's bytes."""
+    decoded: dict[str, Any] = msgspec.json.decode(value.partition(b" ")[2])
+    return decoded
 
 
 def make_fold(source: str, **more: object) -> Callable[[Point | None], Fold]:
