@@ -1,0 +1,97 @@
+"""Rule one of the lane: one fetched chunk becomes one ``Batch``, without an object per record for Faust to carry."""
+
+from typing import Any
+
+from aiokafka.consumer.fetcher import READ_COMMITTED
+from aiokafka.errors import CorruptRecordException
+from aiokafka.structs import TopicPartition
+
+from app.core.batch import Batch, Headers
+
+
+class _Taken:
+    """Columns of the records taken so far; mutable, lives for one ``drain``."""
+
+    __slots__ = ("headers", "keys", "offsets", "segments", "values")
+
+    def __init__(self) -> None:
+        self.values: list[bytes | None] = []
+        self.keys: list[bytes | None] = []
+        self.headers: list[Headers] = []
+        self.offsets: list[int] = []
+        self.segments: list[tuple[int, int]] = []
+
+    def add(self, records: Any, position: int) -> None:
+        """Take the records of one record batch from ``position`` on (a compacted or part-read batch starts before)."""
+        value, offset, key, headers = self.values.append, self.offsets.append, self.keys.append, self.headers.append
+        for record in records:
+            at = record.offset
+            if at >= position:
+                value(record.value)
+                offset(at)
+                key(record.key)
+                headers(record.headers)
+        self.segments.append((records.next_offset, records.max_timestamp))
+
+
+def drain(result: Any, limit: int) -> Batch | None:
+    """Empty a ``FetchResult`` of aiokafka into a ``Batch`` of about ``limit`` records (whole record batches).
+
+    None when nothing moved: the partition is not ours any more, is paused, or was sought elsewhere. Raises
+    ``CorruptRecordException`` when a checksum does not match.
+    """
+    tp = result._topic_partition
+    if not result.check_assignment(tp) or not result.has_more():
+        return None
+    partition = result._partition_records
+    start = partition.next_fetch_offset
+    taken, end = _take(partition, tp, limit)
+    partition.next_fetch_offset = end
+    result._update_position()
+    if not partition._records.has_next():
+        # PartitionRecords and its generator refer to each other and would pin the fetch buffer until a full collection
+        partition._records_iterator = None
+        result._partition_records = None
+    if end == start:
+        return None
+    return Batch(
+        f"{tp.topic}-{tp.partition}",
+        taken.values,
+        taken.offsets,
+        start=start,
+        end=end,
+        segments=taken.segments,
+        keys=taken.keys,
+        headers=_headers(taken.headers),
+    )
+
+
+def _take(partition: Any, tp: TopicPartition, limit: int) -> tuple[_Taken, int]:
+    taken = _Taken()
+    end: int = partition.next_fetch_offset
+    committed_only = partition._isolation_level == READ_COMMITTED
+    while partition._records.has_next() and len(taken.values) < limit:
+        records = partition._records.next_batch()
+        if partition._check_crcs and not records.validate_crc():
+            raise CorruptRecordException(f"{tp.topic}-{tp.partition}: bad checksum after offset {end}; check the disk")
+        if not (committed_only and _aborted(partition, records)) and not records.is_control_batch:
+            taken.add(records, end)
+        end = max(end, records.next_offset)
+    return taken, end
+
+
+def _aborted(partition: Any, records: Any) -> bool:
+    """Whether a transaction that was rolled back wrote ``records``."""
+    if records.producer_id is None:
+        return False
+    partition._consume_aborted_up_to(records.base_offset)
+    if records.is_control_batch and partition._contains_abort_marker(records):
+        partition._aborted_producers.discard(records.producer_id)
+    return bool(records.is_transactional and records.producer_id in partition._aborted_producers)
+
+
+def _headers(headers: list[Headers]) -> list[Headers] | None:
+    """None when no record has a header; a header without a value reads as empty."""
+    if not any(headers):
+        return None
+    return [tuple((name, value or b"") for name, value in some) if some else () for some in headers]

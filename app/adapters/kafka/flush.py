@@ -1,0 +1,92 @@
+"""The pump: cut, send phase by phase, await every ack, then the point may be committed (rules I4, O6, L8, L9)."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn, Protocol
+
+from app.adapters.kafka.lane import Lane
+from app.adapters.kafka.options import EXIT_FLUSH
+from app.core.ports import Cut, Engine, Record
+
+STOP_S = 10.0
+
+
+class Send(Protocol):
+    """Hand one record to the producer; the returned future is done when the broker has acked it."""
+
+    async def __call__(self, record: Record) -> "asyncio.Future[Any]": ...
+
+
+def sender(producer: Callable[[], Any], topics: Mapping[str, str]) -> Send:
+    """A ``Send`` over aiokafka's producer; ``topics`` maps a record's role to its topic."""
+
+    async def send(record: Record) -> "asyncio.Future[Any]":
+        future: asyncio.Future[Any] = await producer().send(
+            topics[record.role], record.value, key=record.key, partition=record.partition, headers=list(record.headers)
+        )
+        return future
+
+    return send
+
+
+class Pump:
+    """Flushes all engines of a lane together, every ``interval_s``. A failed flush ends the process at once (L9):
+    what was cut is known to nobody else, so this process may neither cut nor commit again."""
+
+    def __init__(self, lane: Lane, send: Send, interval_s: float, on_fatal: Callable[[int, str], NoReturn]) -> None:
+        self.records = self.flushes = 0
+        self.last_flush_s = 0.0
+        self.busy_s = 0.0
+        self._lane, self._send, self._interval_s, self._on_fatal = lane, send, interval_s, on_fatal
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Flush until ``stop``; never returns before the flush under way is over."""
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            await self._guarded()
+            pause_s = max(self._interval_s / 4, self._interval_s - (time.monotonic() - began))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause_s)
+
+    def stop(self) -> None:
+        """End after the flush under way."""
+        self._stopping.set()
+
+    async def _guarded(self) -> None:
+        try:
+            await self.flush()
+        except asyncio.CancelledError:
+            self._lane.forget()  # L8: what was cut is poisoned
+            raise
+        except Exception as error:
+            self._on_fatal(EXIT_FLUSH, f"flush of {self._lane.options.group} failed: {error!r}")
+
+    async def flush(self) -> None:
+        """One synchronous cut over all engines, its phases in order, then ``acked``."""
+        lane = self._lane
+        if lane.fence is None or not lane.engines:
+            return
+        began = time.monotonic()
+        cuts = [(engine, engine.cut()) for engine in lane.engines.values()]
+        for phase in range(max(len(cut.phases) for _, cut in cuts)):
+            self.records += await send_all(self._send, _records(cuts, phase))
+        for engine, cut in cuts:
+            engine.acked(cut)
+        self.flushes += 1
+        self.last_flush_s = time.monotonic()
+        self.busy_s += self.last_flush_s - began
+
+
+def _records(cuts: Sequence[tuple[Engine, Cut]], phase: int) -> Iterable[Record]:
+    return (record for _, cut in cuts if phase < len(cut.phases) for record in cut.phases[phase])
+
+
+async def send_all(send: Send, records: Iterable[Record]) -> int:
+    """Send ``records`` in order and await every ack; their number. Raises the first failure."""
+    futures = [await send(record) for record in records]
+    if futures:
+        await asyncio.gather(*futures)
+    return len(futures)

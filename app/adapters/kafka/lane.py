@@ -1,0 +1,299 @@
+"""The lane: the engines of the assigned partitions, where each stands, and under which membership it may commit.
+
+Mutable; lives in the event loop of the worker. Knows Kafka only through ``Reader``, so every rule is tested without a
+broker. Rules: L1 admit, L2 rebuild on every assignment, L3 commit only acked points, L6 and L7 the fence, L8 a lane
+whose commit was refused neither cuts nor commits until it is rebuilt, L10 ask again for what a seek lost.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import NoReturn, Protocol, runtime_checkable
+
+import msgspec
+from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.structs import TopicPartition
+
+from app.adapters.kafka.admit import Resync, admit
+from app.adapters.kafka.changelog import Rows
+from app.adapters.kafka.fence import Committed, Fence, Verdict
+from app.adapters.kafka.options import EXIT_STATE, LaneOptions
+from app.core.batch import Batch
+from app.core.ids import stable_id
+from app.core.ports import Engine, Point
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
+NEVER_WATERMARK = -(1 << 59)
+
+
+class Start(msgspec.Struct, frozen=True):
+    """What an engine is opened with. ``rows``: changelog topic -> latest value per key of this partition."""
+
+    topic: str
+    partition: int
+    point: Point | None
+    log_start: int
+    rows: Mapping[str, Rows]
+    writer: str
+    partitions: Mapping[str, int]
+    """Partition count of every subscribed topic."""
+
+    @property
+    def source(self) -> str:
+        return f"{self.topic}-{self.partition}"
+
+
+Open = Callable[[Start], Engine]
+LoadRows = Callable[[Collection[int]], Awaitable[Mapping[str, Mapping[int, Rows]]]]
+"""Changelog partitions -> ``{topic: {partition: rows}}``."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """An engine that can be idle (rule I5)."""
+
+    @property
+    def watermark(self) -> int: ...
+    @property
+    def caught_up(self) -> bool: ...
+    def set_idle(self, second: int) -> None: ...
+
+
+class LogEnd(msgspec.Struct, frozen=True):
+    """What the last fetch saw: the end of the log, and when (epoch seconds of this machine)."""
+
+    offset: int
+    seen_s: float
+
+
+class Reader(Protocol):
+    """The consumer as the lane sees it."""
+
+    def assigned(self) -> set[TopicPartition]: ...
+    def partition_counts(self) -> Mapping[str, int]: ...
+    def log_end(self, tp: TopicPartition) -> LogEnd | None: ...
+    async def restart_points(
+        self, tps: Collection[TopicPartition]
+    ) -> tuple[Fence, Mapping[TopicPartition, Committed]]: ...
+    async def seek(self, positions: Mapping[TopicPartition, int]) -> None: ...
+    async def commit(self, points: Mapping[TopicPartition, Point], fence: Fence) -> Verdict: ...
+
+
+class StateError(RuntimeError):
+    """The state of a partition cannot be loaded exactly; guessing would corrupt what is counted."""
+
+
+async def _no_rows(partitions: Collection[int]) -> Mapping[str, Mapping[int, Rows]]:
+    return {}
+
+
+class Lane:
+    """Engines by source (``topic-partition``). ``fence`` None: nothing may be cut or committed."""
+
+    def __init__(
+        self,
+        options: LaneOptions,
+        topics: Collection[str],
+        open_engine: Open,
+        *,
+        load_rows: LoadRows = _no_rows,
+        from_start: bool = False,
+        on_fatal: Callable[[int, str], NoReturn],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.options = options
+        self.topics = frozenset(topics)
+        self.engines: dict[str, Engine] = {}
+        self.fence: Fence | None = None
+        self.reader: Reader | None = None
+        self.counts: dict[str, int] = {}
+        self.built = 0
+        self.folded = 0
+        self._open = open_engine
+        self._load_rows = load_rows
+        self._from_start = from_start
+        self._on_fatal = on_fatal
+        self._clock = clock
+        self._born = (time.time_ns(), id(self))
+        self._tps: dict[str, TopicPartition] = {}
+        self._resync = Resync()
+        self._building: asyncio.Task[None] | None = None
+        self._seeks: set[asyncio.Task[None]] = set()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether assigned partitions have no engine (yet)."""
+        return self.reader is not None and any(tp.topic in self.topics for tp in self.reader.assigned())
+
+    # ---- L1: what is folded ----------------------------------------------------------------------------------------
+    def admit(self, batch: Batch) -> Engine | None:
+        """The engine to fold ``batch`` now, without awaiting anything in between; None: the batch is not for us."""
+        engine = self.engines.get(batch.source)
+        if engine is None:
+            self._count("batches_unowned")
+            return None
+        verdict = admit(engine.position, batch)
+        if verdict == "fold":
+            self.folded += len(batch.values)
+            return engine
+        self._count("batches_repeated" if verdict == "drop" else "batches_after_hole")
+        if verdict == "seek" and self._resync.due(batch.source, engine.position, time.monotonic()):
+            log.info("%s: fetched from %d, expected %d: seeking back", batch.source, batch.start, engine.position)
+            self._seek_soon(batch.source, engine.position)
+        return None
+
+    def _seek_soon(self, source: str, position: int) -> None:
+        self._count("resyncs")
+        if self.reader is not None:
+            task = asyncio.ensure_future(self.reader.seek({self._tps[source]: position}))
+            self._seeks.add(task)
+            task.add_done_callback(self._seek_done)
+
+    def _seek_done(self, task: "asyncio.Task[None]") -> None:
+        self._seeks.discard(task)
+        if not task.cancelled() and task.exception() is not None:  # not ours any more; the rebuild seeks by itself
+            log.info("seek failed: %r", task.exception())
+
+    # ---- L2: every assignment forgets all engines and rebuilds them ------------------------------------------------
+    def forget(self) -> None:
+        """Drop every engine, also those being built: the partitions were revoked, or are about to be rebuilt."""
+        if self._building is not None:
+            self._building.cancel()
+        self.engines = {}
+        self.fence = None
+
+    async def rebuild(self) -> None:
+        """Forget all, then open an engine per assigned partition from what the group has committed.
+
+        Survives the cancellation of its caller (Faust gives up waiting after a while); a newer call replaces it.
+        """
+        self.forget()
+        self._building = asyncio.ensure_future(self._build())
+        self._building.add_done_callback(self._built)
+        await asyncio.wait({self._building})
+
+    def _built(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._on_fatal(EXIT_STATE, f"cannot load the state of {self.options.group}: {error!r}")
+
+    async def _build(self) -> None:
+        assert self.reader is not None, "the consumer starts before partitions are assigned"
+        tps = {tp for tp in self.reader.assigned() if tp.topic in self.topics}
+        if not tps:
+            self.built += 1
+            return
+        fence, starts = await self._load(tps)
+        if not fence.valid:  # between two memberships: the next assignment builds
+            return
+        self.built += 1
+        engines = {start.source: self._open(start) for start in starts}
+        names = {start.source: TopicPartition(start.topic, start.partition) for start in starts}
+        await self.reader.seek({names[source]: engine.position for source, engine in engines.items()})
+        self._resync.clear()
+        self._tps, self.engines, self.fence = names, engines, fence
+        log.info("%s: %d partitions, generation %d", self.options.group, len(engines), fence.generation)
+
+    async def _load(self, tps: Collection[TopicPartition]) -> tuple[Fence, list[Start]]:
+        """Committed points first, changelogs after (rule O3), again while the broker is away or still electing."""
+        assert self.reader is not None
+        deadline = time.monotonic() + self.options.broker_wait_s
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                fence, committed = await self.reader.restart_points(tps)
+                rows = await self._load_rows(sorted({tp.partition for tp in tps}))
+                return fence, [self._start(tp, committed[tp], rows, fence) for tp in sorted(tps)]
+            except (KafkaError, _AheadError) as error:
+                if not _passing(error) or time.monotonic() + pause_s > deadline:
+                    raise
+                log.warning("%s: loading state: %r, again in %.1f s", self.options.group, error, pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+
+    def _start(
+        self, tp: TopicPartition, committed: Committed, rows: Mapping[str, Mapping[int, Rows]], fence: Fence
+    ) -> Start:
+        assert self.reader is not None
+        return Start(
+            topic=tp.topic,
+            partition=tp.partition,
+            point=None if self._from_start else self._point(tp, committed),
+            log_start=committed.log_start,
+            rows={topic: by.get(tp.partition, {}) for topic, by in rows.items()},
+            writer=stable_id(*self._born, self.options.group, fence.member, fence.generation, self.built)[:16],
+            partitions=self.reader.partition_counts(),
+        )
+
+    def _point(self, tp: TopicPartition, committed: Committed) -> Point | None:
+        point = committed.point
+        name = f"{tp.topic}-{tp.partition}"
+        if point is None:
+            return None
+        if point.offset > committed.log_end:
+            raise _AheadError(
+                f"{name}: committed offset {point.offset} is past the end {committed.log_end}: the topic was made anew? "
+                f"Reset the group {self.options.group}, or restore the topic"
+            )
+        if committed.lost == 0:
+            return point
+        self._count("records_lost_to_retention", committed.lost)
+        said = f"{name}: retention deleted {committed.lost} records after the committed offset {point.offset}"
+        if self.options.on_retention_gap == "exit":
+            raise StateError(f"{said}. Set kafka.on_retention_gap = 'accept' to go on without them")
+        log.error("%s; going on at %d because kafka.on_retention_gap = 'accept'", said, committed.log_start)
+        return Point(committed.log_start, point.metadata)
+
+    # ---- L3, L6, L7: commits ---------------------------------------------------------------------------------------
+    async def commit(self) -> bool:
+        """Commit every engine's last fully acked point; True when the broker accepted it."""
+        engines, fence = dict(self.engines), self.fence
+        if not engines or fence is None or self._from_start or self.reader is None:
+            return False
+        idle = {source: self._idle_second(source, engine) for source, engine in engines.items()}
+        points = {source: engine.point for source, engine in engines.items()}
+        verdict = await self.reader.commit({self._tps[s]: p for s, p in points.items() if s in self._tps}, fence)
+        self._count("commits_" + verdict)
+        if verdict == "refused" and self.fence is fence:
+            self.fence = None  # not ours any more: no cut, no commit until rebuilt (L8)
+        if verdict != "accepted":
+            return False
+        for source, engine in engines.items():
+            engine.committed(points[source])  # the point that was accepted, not a newer one acked meanwhile
+            second = idle[source]
+            if second is not None and isinstance(engine, Source):
+                engine.set_idle(second)  # I5: we were still the owner after the observation
+        return True
+
+    def _idle_second(self, source: str, engine: Engine) -> int | None:
+        """I5: the second up to which the log end provably stayed where the engine stands; None: not idle."""
+        after_s = self.options.idle_after_s
+        if not after_s or not isinstance(engine, Source) or self.reader is None or not engine.caught_up:
+            return None
+        end = self.reader.log_end(self._tps[source])
+        if end is None or end.offset != engine.position or end.seen_s - engine.watermark < after_s:
+            return None
+        return int(end.seen_s - self.options.session_timeout_s)
+
+    def lag(self) -> dict[str, int]:
+        """Records between each engine's position and its log end, as of the last fetch."""
+        if self.reader is None:
+            return {}
+        ends = {source: self.reader.log_end(self._tps[source]) for source in self.engines}
+        return {s: max(0, end.offset - self.engines[s].position) for s, end in ends.items() if end is not None}
+
+    def _count(self, what: str, n: int = 1) -> None:
+        self.counts[what] = self.counts.get(what, 0) + n
+
+
+class _AheadError(StateError):
+    """The committed offset is past the log end: passing after a leader change, final after a topic was made anew."""
+
+
+def _passing(error: Exception) -> bool:
+    if isinstance(error, KafkaError):
+        return bool(error.retriable) or isinstance(error, KafkaConnectionError)
+    return isinstance(error, _AheadError)
