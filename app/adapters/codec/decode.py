@@ -1,0 +1,108 @@
+"""Kafka value and headers in, one ``Event`` out, whatever the bytes: the border between the world and the fold.
+
+Forms read: structured JSON; binary mode (``ce_`` headers); and, counted as ``compat``, what requirements/002
+produces: ``ce-`` headers or a whole envelope in the value of a binary event. A structured ``response.completed`` with
+canonical names costs one msgspec decode; everything else takes the slow way, which gives the same event where both
+can read it.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from app.adapters.codec import control, feedback, response
+from app.adapters.codec.envelope import Envelope, binary, structured
+from app.adapters.codec.headers import NOTHING, Said, said
+from app.adapters.codec.media import media_type, reader
+from app.adapters.codec.payload import MAX_VALUE_BYTES
+from app.adapters.codec.reasons import UnreadableError
+from app.core.batch import Headers
+from app.core.events import RESPONSE_COMPLETED, Event, Ignored, Rejected, ResponseEvent
+from app.core.ports import Decode
+
+Count = Callable[[str], None]
+
+TOMBSTONE = "tombstone"
+"""``Ignored.type`` of a record without a value."""
+
+_FAST = msgspec.json.Decoder(ResponseEvent).decode
+
+
+def make_decode(count: Count = lambda _: None) -> Decode:
+    """A ``decode`` that calls ``count`` with what it had to put up with: compat, aliased, alias_conflict,
+    unknown_fields, service_conflict, internal_error. ``decode`` never raises; see ``reasons.REASONS``.
+    """
+
+    def decode(value: bytes | None, headers: Headers) -> Event:
+        for name, _ in headers:
+            if name[:2] == "ce":
+                return _guarded(value, headers, count)
+        try:
+            event = _FAST(value)  # type: ignore[arg-type]  # None is a TypeError, caught below: no test on the hot path
+        except (ValueError, RecursionError, TypeError):  # msgspec's errors and UnicodeDecodeError are ValueErrors
+            return _guarded(value, headers, count)
+        if event.type == RESPONSE_COMPLETED and b'"specversion"' in value:  # type: ignore[operator]  # bytes, as above
+            return event
+        return _guarded(value, headers, count)
+
+    return decode
+
+
+def _guarded(value: bytes | None, headers: Headers, count: Count) -> Event:
+    try:
+        return _read(value, headers, count)
+    except UnreadableError as unreadable:
+        return unreadable.rejected()
+    except Exception as error:  # noqa: BLE001 - a defect here may cost one record, never a partition
+        count("internal_error")
+        return Rejected("internal_error", f"{type(error).__name__}: {error}"[:300])
+
+
+def _read(value: bytes | None, headers: Headers, count: Count) -> Event:
+    if value is None:
+        return Ignored(TOMBSTONE)
+    if not value:
+        raise UnreadableError("empty_value", "the value has no bytes")
+    if len(value) > MAX_VALUE_BYTES:
+        raise UnreadableError("too_large", f"{len(value)} bytes, more than {MAX_VALUE_BYTES}")
+    return _dispatch(_envelope(value, said(headers) if headers else NOTHING, count), count)
+
+
+def _envelope(value: bytes, headers: Said, count: Count) -> Envelope:
+    kind = media_type(headers.content_type)
+    if kind.startswith("application/cloudevents"):
+        if kind != "application/cloudevents+json":
+            raise UnreadableError(
+                "unsupported_content_type", f"the event is {kind!r}; send application/cloudevents+json"
+            )
+        return structured(value)
+    if not headers.attributes:
+        reader(kind)  # anything but JSON is refused with its reason
+        return structured(value)
+    inner = _inner_envelope(value)
+    if headers.hyphen or inner is not None:
+        count("compat")
+    return inner or binary(headers.attributes, headers.content_type, value)
+
+
+def _inner_envelope(value: bytes) -> Envelope | None:
+    """The whole envelope that requirements/002 puts into the value of a binary event, if it is there."""
+    if b'"specversion"' not in value:
+        return None
+    try:
+        return structured(value)
+    except UnreadableError as unreadable:
+        if unreadable.reason in {"not_a_cloudevent", "not_json", "not_an_object"}:
+            return None
+        raise
+
+
+def _dispatch(envelope: Envelope, count: Count) -> Event:
+    kind = envelope.type
+    if envelope.source == control.OWN_SOURCE:
+        return Ignored(kind)
+    if kind in response.TYPES:
+        return response.response_event(envelope, count)
+    if kind in feedback.TYPES:
+        return feedback.feedback_event(envelope, count)
+    return control.control_event(envelope) if control.is_control(kind) else Ignored(kind)

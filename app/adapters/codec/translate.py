@@ -1,0 +1,119 @@
+"""Apply the alias table: data with any spelling in, canonical nested data out.
+
+Bounds: ``MAX_NAMES`` names (the depth is bounded when the JSON is read). ``null`` counts as absent. Unknown names are
+dropped and counted once. Counts: ``aliased`` (an alias was used), ``alias_conflict`` (two spellings disagreed; the
+more trusted one won), ``unknown_fields`` (something was dropped).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from app.adapters.codec.aliases import CANONICAL_UNITS, NAMESPACES, Alias
+from app.adapters.codec.convert import UNITS
+from app.adapters.codec.reasons import UnreadableError
+
+Count = Callable[[str], None]
+
+MAX_NAMES = 512
+
+
+class _Meaning(NamedTuple):
+    field: str
+    unit: str
+    trust: int  # 0 is the canonical name; lower wins
+
+
+class Canonical(NamedTuple):
+    """``fields``: nested canonical data. ``given_as``: canonical dotted field -> the name it came by."""
+
+    fields: dict[str, Any]
+    given_as: dict[str, str]
+
+
+class Table:
+    """One kind of data: its canonical dotted names, those whose objects are kept whole, and its aliases."""
+
+    def __init__(self, canonical: Iterable[str], aliases: Iterable[Alias], whole: Iterable[str] = ()) -> None:
+        self._whole = frozenset(whole)
+        self._meanings = {name: _Meaning(name, CANONICAL_UNITS.get(name, ""), 0) for name in canonical}
+        self._objects = {name.partition(".")[0] for name in self._meanings if "." in name}
+        for trust, alias in enumerate(aliases, start=1):
+            meaning = _Meaning(alias.field, alias.unit, trust)
+            self._meanings.setdefault(alias.name, meaning)
+            if "." in alias.name:
+                for namespace in NAMESPACES:
+                    self._meanings.setdefault(namespace + alias.name, meaning)
+
+    def canonical(self, data: dict[str, Any], count: Count) -> Canonical:
+        """Translate ``data``. Raises ``UnreadableError`` (bad_data, too_many_fields)."""
+        chosen: dict[str, tuple[int, Any, str]] = {}
+        unknown = conflict = False
+        for name, raw in _flat(data, self._whole):
+            meaning = self._meanings.get(name)
+            if meaning is None:
+                if name in self._objects:
+                    raise UnreadableError("bad_data", f"Expected `object` - at `$.data.{name}`")
+                unknown = True
+                continue
+            value = _converted(name, meaning.unit, raw)
+            before = chosen.get(meaning.field)
+            conflict |= before is not None and before[1] != value
+            if before is None or meaning.trust < before[0]:
+                chosen[meaning.field] = (meaning.trust, value, name)
+        for happened, what in ((unknown, "unknown_fields"), (conflict, "alias_conflict")):
+            if happened:
+                count(what)
+        if any(trust for trust, _, _ in chosen.values()):
+            count("aliased")
+        return Canonical(_nested(chosen), {field: name for field, (trust, _, name) in chosen.items() if trust})
+
+
+def _flat(data: dict[str, Any], whole: frozenset[str]) -> Iterator[tuple[str, Any]]:
+    """(dotted name, value) of everything that is not null and not an object, in a fixed order."""
+    stack = [("", data)]
+    seen = 0
+    while stack:
+        prefix, level = stack.pop()
+        seen += len(level)
+        if seen > MAX_NAMES:
+            raise UnreadableError("too_many_fields", f"the data has more than {MAX_NAMES} names")
+        for key, value in level.items():
+            name = prefix + key
+            if isinstance(value, dict) and name not in whole:
+                stack.append((name + ".", value))
+            elif value is not None:
+                yield name, value
+
+
+def _converted(name: str, unit: str, value: Any) -> Any:
+    if not unit:
+        return value
+    try:
+        return UNITS[unit](value)
+    except (ValueError, OverflowError) as error:
+        raise UnreadableError("bad_data", f"{error} - at `$.data.{name}`") from None
+
+
+def _nested(chosen: dict[str, tuple[int, Any, str]]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for field, (_, value, _) in chosen.items():
+        outer, _, inner = field.partition(".")
+        if inner:
+            fields.setdefault(outer, {})[inner] = value
+        else:
+            fields[outer] = value
+    return fields
+
+
+def lookup(data: dict[str, Any], name: str) -> Any:
+    """The value of a dotted ``name`` in ``data``, flat or nested in any mixture; None when it is not there."""
+    if name in data:
+        return data[name]
+    dot = name.find(".")
+    while dot >= 0:
+        inner = data.get(name[:dot])
+        value = lookup(inner, name[dot + 1 :]) if isinstance(inner, dict) else None
+        if value is not None:
+            return value
+        dot = name.find(".", dot + 1)
+    return None
