@@ -1,4 +1,4 @@
-"""Commands, alerts, violations, registry updates, metrics and outcomes: checked, addressed to a service, passed through.
+"""Commands, alerts, violations, registry updates, metrics and outcomes: checked, addressed and passed through.
 
 An event addresses one service by its data, or ``*`` (every service looks whether it is meant: by model, tenant or
 scope). What this optimizer wrote itself is ignored, so that a topic may be both read and written.

@@ -1,6 +1,4 @@
-"""Values of aliases in another unit or vocabulary, turned into the canonical one. ``ValueError`` says what is wrong."""
-wrong.
-"""
+"""Values of aliases in another unit or vocabulary, made canonical. ``ValueError`` says what is wrong."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +8,7 @@ from app.adapters.codec.aliases import CHANNEL_WORDS, PROVIDER_WORDS, STATUS_WOR
 
 def _number(value: Any) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"expected a number, got {type(value).__name__}")  # noqa: TRY004 - one kind of error for the caller
+        raise ValueError(f"expected a number, got {type(value).__name__}")  # noqa: TRY004 - the caller expects one kind
     return value
 
 
@@ -38,7 +36,7 @@ def _thumbs(value: Any) -> str:
 
 def _success(value: Any) -> str:
     if not isinstance(value, bool):
-        raise ValueError("expected true or false")  # noqa: TRY004 - one kind of error for the caller
+        raise ValueError("expected true or false")  # noqa: TRY004 - the caller expects one kind
     return "ok" if value else "error"
 
 
