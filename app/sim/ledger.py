@@ -45,6 +45,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.sums: dict[Key, Sums] = {}
+        self.minutes: dict[str, set[int]] = {}
 
     def answered(self, service: str, arm: str, time_s: float, counted: Sums) -> None:
         """One answer whose event time is ``time_s``."""
@@ -62,7 +63,15 @@ class Ledger:
         total.quality += quality
 
     def _at(self, service: str, arm: str, time_s: float) -> Sums:
-        return self.sums.setdefault((service, arm, int(time_s) // 60 * 60), Sums())
+        minute = int(time_s) // 60 * 60
+        self.minutes.setdefault(service, set()).add(minute)
+        return self.sums.setdefault((service, arm, minute), Sums())
+
+    def last_minute_end(self, service: str, until_s: int) -> int | None:
+        """End of the newest minute of ``service`` that has events and ends by ``until_s`` (a whole minute)."""
+        minutes = self.minutes.get(service, set())
+        first = min(minutes, default=until_s)
+        return next((start + 60 for start in range(until_s - 60, first - 1, -60) if start in minutes), None)
 
 
 def compare(produced: Mapping[Key, Sums], counted: Mapping[Key, Sums], *, until_s: int) -> Exactness:

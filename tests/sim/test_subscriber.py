@@ -11,10 +11,10 @@ def cluster():
         yield running
 
 
-def write(cluster, topic, values, **kwargs):
+def write(cluster, topic, values, key=None, partition=-1, headers=()):
     producer = Producer({"bootstrap.servers": cluster.bootstrap_servers})
     for value in values:
-        producer.produce(topic, value=value, **kwargs)
+        producer.produce(topic, value=value, key=key, partition=partition, headers=list(headers))
     assert producer.flush(10) == 0
 
 
