@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def read(decoder: "msgspec.json.Decoder[T]", raw: bytes | msgspec.Raw, invalid: str) -> T:
-    """Decode ``raw``; ``invalid`` is the reason for JSON of the wrong shape. Raises ``UnreadableError``, nothing else."""
+    """Decode ``raw``; ``invalid`` is the reason for JSON of the wrong shape. Raises ``UnreadableError`` only."""
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
@@ -33,7 +33,7 @@ def read(decoder: "msgspec.json.Decoder[T]", raw: bytes | msgspec.Raw, invalid: 
 
 
 def read_object(raw: bytes | msgspec.Raw) -> dict[str, Any]:
-    """The JSON object in ``raw``. Raises ``UnreadableError`` (not_json, not_utf8, not_an_object, too_deep, bad_data)."""
+    """The JSON object in ``raw``. Raises ``UnreadableError`` (not_json, not_utf8, not_an_object, too_deep)."""
     value = read(_ANY, raw, "bad_data")
     if not isinstance(value, dict):
         raise UnreadableError("not_an_object", f"expected a JSON object, got {type(value).__name__}")
