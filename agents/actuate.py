@@ -5,15 +5,25 @@ crash could lose; two actuators on one service are kept apart by the etag and do
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
 
 from app.core.actuation import Apply, Revert, idempotency_key
 from app.core.actuator import Actuator
-from app.core.ports import Gateway, GatewayError
+from app.core.batch import Batch
+from app.core.ports import Engine, Gateway, GatewayError
 
 PARALLEL = 8
 """Services looked at together: a gateway that answers slowly holds up no more than these."""
 LOOKS = 200
 """Services looked at in one call, so that the caller gets to write outcomes in between."""
+
+
+async def take(batches: AsyncIterator[Batch], admit: Callable[[Batch], Engine | None]) -> None:
+    """Fold splits as they come; ``actuate`` does the rest."""
+    async for batch in batches:
+        engine = admit(batch)
+        if engine is not None:
+            engine.fold(batch)
 
 
 async def actuate(engine: Actuator, gateway: Gateway, now: float, *, looks: int = LOOKS) -> int:

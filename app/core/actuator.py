@@ -104,7 +104,7 @@ class Actuator:
 
     def due(self, now: float, limit: int) -> list[str]:
         """At most ``limit`` services to look at, the longest waiting first; none until all freezes are known."""
-        if not self.freezes.complete:
+        if not self.freezes.known:
             return []
         waiting = []
         for service, rollout in self.rollouts.items():

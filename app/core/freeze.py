@@ -7,10 +7,10 @@ counts, by the broker's append time; at a tie the freeze does. So the order in w
 import msgspec
 
 from app.core.batch import Batch
+from app.core.commands import COMMAND
 from app.core.events import ControlEvent
 from app.core.ports import Decode
 
-COMMAND = "io.llm-platform.optimizer.command"
 ALL = "*"
 MAX_SERVICES = 100_000
 """Services with a switch of their own. A freeze beyond it freezes all (the safe side), a resume is refused; counted."""
@@ -43,13 +43,14 @@ _LIVE = Freeze(since_ms=-1)
 class Freezes:
     """Freeze state of every service. Fold each partition of the commands topic from its start, in offset order.
 
-    ``complete`` is set by the reader once it has seen the end of every partition; before that nothing may be applied.
+    ``known`` turns true when ``complete`` is called, after the end of every partition was seen; before that nothing may
+    be applied. ``unreadable`` and ``overflowed`` count what could not be taken.
     """
 
     def __init__(self, decode: Decode) -> None:
         self._decode = decode
         self._switches: dict[str, Freeze] = {}
-        self.complete = False
+        self.known = False
         self.unreadable = 0
         self.overflowed = 0
 
@@ -57,6 +58,10 @@ class Freezes:
         """The switch that counts for ``service``."""
         own, everyone = self._switches.get(service, _LIVE), self._switches.get(ALL, _LIVE)
         return max(own, everyone, key=lambda switch: (switch.since_ms, switch.active, not switch.hold))
+
+    def complete(self) -> None:
+        """Every command given before the reader started has been folded."""
+        self.known = True
 
     def fold(self, batch: Batch) -> None:
         """Take the commands of one batch; others and unreadable ones are passed over (the latter counted)."""
