@@ -3,6 +3,7 @@
 import importlib.util
 import json
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -113,7 +114,7 @@ def test_the_drawn_shares_are_the_expected_ones(split: Split) -> None:
 def test_growing_a_trial_only_adds_to_it() -> None:
     steps = [(0.05, 0.05), (0.25, 0.25), (0.5, 0.25), (0.9, 0.1), (1.0, 0.0)]
     slices = [members(a_split({"a": 1.0}, trial=a_trial(*step)), "trial") for step in steps]
-    assert all(small < large for small, large in zip(slices, slices[1:], strict=False))
+    assert all(small < large for small, large in pairwise(slices))
 
 
 def test_the_holdout_is_the_same_whatever_else_changes() -> None:
@@ -132,7 +133,7 @@ def test_a_smaller_holdout_is_part_of_the_larger() -> None:
 
 
 def test_the_holdout_stays_on_the_baseline_or_else_the_incumbent() -> None:
-    first = sorted(members(a_split({"b": 1.0}), "holdout"))[0]
+    first = min(members(a_split({"b": 1.0}), "holdout"))
     assert assign(a_split({"b": 1.0}), first).arm == "base"
     assert assign(a_split({"b": 1.0}, baseline=""), first).arm == "a"
 

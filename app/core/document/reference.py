@@ -1,4 +1,4 @@
-"""The reference page of the service document, made from the structs: docs/service-document.md (a test compares the two)."""
+"""The reference page of the service document, made from the structs; a test compares it with docs/."""
 
 import inspect as python_inspect
 from collections.abc import Iterator
