@@ -1,16 +1,14 @@
-"""Decisions in plain words: the one sentence of ``rationale`` and the page of ``llm-optimizer explain``.
+"""A decision as one plain sentence: what is done, and the numbers it rests on.
 
 What a sentence needs beyond the decision's own fields stands in its evidence, all optional: ``challenger`` and
 ``incumbent`` (arm names), ``cause`` (why it was held, refused or frozen: half a sentence), ``actor`` (who ordered it).
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from textwrap import wrap
+from collections.abc import Callable
 from typing import Any
 
 from app.core.decision import Action, Constraint, Decision, Impact, Status
-from app.core.wording import (
-    POINTS,
+from app.core.explain.wording import (
     amount,
     better_or_worse,
     duration,
@@ -24,8 +22,6 @@ from app.core.wording import (
 )
 
 METRICS = ("cost", "latency", "quality", "errors")
-WIDTH = 100
-MAX_EVIDENCE_LINES = 200
 
 
 def rationale(decision: Decision, status: Status = "decided") -> str:
@@ -66,32 +62,32 @@ def incumbent(decision: Decision) -> str:
     return str(decision.evidence.get("incumbent") or (split.incumbent if split else "") or "the incumbent")
 
 
-def _where(decision: Decision) -> str:
+def where(decision: Decision) -> str:
     return "" if decision.segment == "*" else f" in segment {decision.segment}"
 
 
-def _step(decision: Decision) -> str:
+def step_text(decision: Decision) -> str:
     return f"{number(decision.deployment.step, 1)} %"
 
 
 def _open_trial(d: Decision) -> str:
-    return f"A trial gives {challenger(d)} {_step(d)} of the traffic{_where(d)}, against {incumbent(d)}"
+    return f"A trial gives {challenger(d)} {step_text(d)} of the traffic{where(d)}, against {incumbent(d)}"
 
 
 def _next_step(d: Decision) -> str:
     steps = d.deployment.progression
     before = [step for step in steps if step < d.deployment.step]
     since = f" from {number(before[-1], 1)} %" if before else ""
-    return f"{challenger(d)} goes{since} to {_step(d)} of the traffic{_where(d)}"
+    return f"{challenger(d)} goes{since} to {step_text(d)} of the traffic{where(d)}"
 
 
 def _hold(d: Decision) -> str:
-    at = f" at {_step(d)}" if d.deployment.step else ""
-    return f"{challenger(d)} stays{at}{_where(d)}"
+    at = f" at {step_text(d)}" if d.deployment.step else ""
+    return f"{challenger(d)} stays{at}{where(d)}"
 
 
 def _roll_back(d: Decision) -> str:
-    return f"{challenger(d)} is rolled back{_where(d)}, {incumbent(d)} answers again"
+    return f"{challenger(d)} is rolled back{where(d)}, {incumbent(d)} answers again"
 
 
 def _frozen(d: Decision) -> str:
@@ -105,7 +101,7 @@ def _frozen(d: Decision) -> str:
 def _weights(d: Decision) -> str:
     moves = [c for c in d.changes if c.parameter.startswith("weights")]
     text = ", ".join(f"{c.parameter.rsplit('.', 1)[-1]} {_share(c.old)} -> {_share(c.new)}" for c in moves)
-    return f"Weights move{_where(d)} ({text})" if text else f"Weights move{_where(d)}"
+    return f"Weights move{where(d)} ({text})" if text else f"Weights move{where(d)}"
 
 
 def _share(value: Any) -> str:
@@ -122,13 +118,13 @@ _WHAT: dict[Action, Callable[[Decision], str]] = {
     "open-trial": _open_trial,
     "next-step": _next_step,
     "hold": _hold,
-    "admit": lambda d: f"{challenger(d)} is admitted{_where(d)}",
-    "promote": lambda d: f"{challenger(d)} takes over from {incumbent(d)}{_where(d)}",
+    "admit": lambda d: f"{challenger(d)} is admitted{where(d)}",
+    "promote": lambda d: f"{challenger(d)} takes over from {incumbent(d)}{where(d)}",
     "roll-back": _roll_back,
     "freeze": _frozen,
     "unfreeze": lambda _: "The service may be changed again",
     "move-weights": _weights,
-    "reset": lambda d: f"The evidence of {challenger(d)} is forgotten and gathered again{_where(d)}",
+    "reset": lambda d: f"The evidence of {challenger(d)} is forgotten and gathered again{where(d)}",
     "re-baseline": lambda d: f"The baseline is now {incumbent(d)}",
     "configure": _configure,
     "set-mode": lambda d: f"The mode is now {d.mode}",
@@ -179,7 +175,7 @@ def _against(metric: str, bound: float | None, limit: Constraint, *, certain: bo
         return f"which may still be beyond {tolerated}"
     if bound is not None and harm(metric, bound) > limit.limit:
         return f"beyond {tolerated}"
-    return f"certain harm, though {tolerated} may hold"
+    return f"certain harm, whose limit is {amount(metric, limit.limit)}"
 
 
 def _failed(constraint: Constraint) -> str:
@@ -196,113 +192,3 @@ def _waiting(d: Decision) -> str:
         wait = f" for at most {duration(d.valid_for_s / 60)}" if d.valid_for_s else ""
         return f"waits for approval{wait}"
     return f"mode {d.mode} changes nothing by itself"
-
-
-# ---- the page -----------------------------------------------------------------------------------------------------
-def render(decision: Decision, status: Status = "decided") -> str:
-    """Several lines for a terminal: what, why, expected impact, constraints, alternatives, evidence."""
-    sections = (_head, _changes, _impact, _constraints, _alternatives, _evidence)
-    lines = wrap(decision.rationale or rationale(decision, status), WIDTH)
-    for section in sections:
-        found = list(section(decision))
-        if found:
-            lines += ["", *found]
-    return "\n".join(lines) + "\n"
-
-
-def _head(d: Decision) -> Iterator[str]:
-    yield f"decision      {d.decision_id}"
-    yield f"service       {d.service}{_where(d)}, version {d.version}, cycle {d.cycle}"
-    yield f"action        {d.action} (mode {d.mode}, trigger {d.trigger}, strategy {d.strategy})"
-    if d.deployment.strategy != "none":
-        steps = " -> ".join(number(step, 1) for step in d.deployment.progression)
-        yield f"rollout       {d.deployment.strategy}, at {_step(d)}" + (f" of {steps}" if steps else "")
-    if d.confidence:
-        yield f"confidence    {percent(d.confidence)}"
-    if d.expected_minutes is not None:
-        yield f"verdict in    about {duration(d.expected_minutes)}"
-
-
-def _changes(d: Decision) -> Iterator[str]:
-    if d.changes:
-        yield "Changes"
-    yield from _table([("  " + c.parameter, _text(c.old), "->", _text(c.new)) for c in d.changes])
-
-
-def _impact(d: Decision) -> Iterator[str]:
-    if not d.expected_impact:
-        return
-    yield f"Expected impact ({challenger(d)} against {incumbent(d)})"
-    rows = [("  metric", "estimate", "interval", "requests")]
-    for metric, impact in sorted(d.expected_impact.items()):
-        low, high = (_bound(metric, bound) for bound in (impact.low, impact.high))
-        rows.append((f"  {metric}", signed(metric, impact.estimate), f"{low} to {high}", number(impact.n, 0)))
-    yield from _table(rows)
-
-
-def _bound(metric: str, bound: float | None) -> str:
-    return "?" if bound is None else signed(metric, bound)
-
-
-def _constraints(d: Decision) -> Iterator[str]:
-    if not d.constraints:
-        return
-    yield "Constraints"
-    rows = [("  name", "value", "limit", "")]
-    for c in d.constraints:
-        known = c.name in METRICS or c.name in POINTS
-        value, limit = (_limit(c.name, x, known=known) for x in (c.value, c.limit))
-        rows.append((f"  {c.name}", value, limit, "satisfied" if c.satisfied else "NOT satisfied"))
-    yield from _table(rows)
-
-
-def _limit(name: str, value: float | None, *, known: bool) -> str:
-    return "not measured" if value is None else amount(name, value) if known else number(value, 4)
-
-
-def _alternatives(d: Decision) -> Iterator[str]:
-    if d.alternatives:
-        yield "Alternatives, and why not"
-    yield from _table([(f"  {a.arm}", a.why_not) for a in d.alternatives])
-
-
-def _evidence(d: Decision) -> Iterator[str]:
-    if not d.evidence:
-        return
-    yield "Evidence"
-    rows = list(_flat(d.evidence))
-    yield from _table([(f"  {path}", text) for path, text in rows[:MAX_EVIDENCE_LINES]])
-    if len(rows) > MAX_EVIDENCE_LINES:
-        yield f"  ... {len(rows) - MAX_EVIDENCE_LINES} more lines: see the decision with --json"
-
-
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """(path, text) of every leaf, keys sorted; short lists of plain values stay on one line."""
-    if isinstance(value, dict):
-        for key in sorted(value):
-            yield from _flat(value[key], f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list | tuple) and any(isinstance(item, dict | list | tuple) for item in value):
-        for i, item in enumerate(value):
-            yield from _flat(item, f"{path}[{i}]")
-    else:
-        yield path, _text(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "-"}[value]
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, int):
-        return number(value, 0)
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_text, value))
-    return str(value)
-
-
-def _table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    """Rows as aligned columns."""
-    held = list(rows)
-    widths = [max(map(len, column)) for column in zip(*held, strict=True)] if held else []
-    for row in held:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
