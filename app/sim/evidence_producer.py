@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.sim.outbox import Message
+from app.sim.subscriber import QUIET
 from app.sim.telemetry import CONTENT_TYPE
 
 
@@ -22,9 +23,9 @@ class EvidenceProducer:
         from confluent_kafka import KafkaException, Producer
 
         self._refused = KafkaException
-        self._producer = Producer(
-            {**configuration, "enable.idempotence": True, "linger.ms": 5, "delivery.timeout.ms": int(timeout_s * 1000)}
-        )
+        timeout_ms = int(timeout_s * 1000)
+        own = {"enable.idempotence": True, "linger.ms": 5, "delivery.timeout.ms": timeout_ms, "log_level": QUIET}
+        self._producer = Producer({**own, **configuration})
         self._topics = dict(topics)
         self._timeout_s = timeout_s
         self._partitions = {role: self._partition_count(topic) for role, topic in self._topics.items()}

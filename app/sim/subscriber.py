@@ -11,6 +11,8 @@ import msgspec
 
 OFFSET_BEGINNING = -2
 METADATA_TIMEOUT_S = 10.0
+QUIET = 4
+"""librdkafka writes to standard error from warnings on: what matters comes back as an error of the call."""
 
 
 class SubscribeError(RuntimeError):
@@ -33,13 +35,17 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
 
 
 class Subscriber:
-    """Reads ``topics`` from their beginning. Close it, or use it in a ``with`` block."""
+    """Reads ``topics`` from their beginning, or only the newest ``tail`` records of each partition.
 
-    def __init__(self, configuration: Mapping[str, Any], topics: Iterable[str]) -> None:
+    Close it, or use it in a ``with`` block.
+    """
+
+    def __init__(self, configuration: Mapping[str, Any], topics: Iterable[str], *, tail: int | None = None) -> None:
         from confluent_kafka import Consumer
 
         self._consumer = Consumer(
             {
+                "log_level": QUIET,
                 **configuration,
                 "group.id": "llm-optimizer-reader",  # the client wants a name; it never joins or commits
                 "enable.auto.commit": False,
@@ -50,6 +56,10 @@ class Subscriber:
             }
         )
         self._partitions = [place for topic in topics for place in self._places(topic)]
+        if tail is not None:
+            for place in self._partitions:
+                low, high = self._consumer.get_watermark_offsets(place, METADATA_TIMEOUT_S, cached=False)
+                place.offset = max(low, high - tail)
         self._consumer.assign(self._partitions)
 
     def __enter__(self) -> Self:

@@ -56,5 +56,5 @@ def test_a_broker_that_is_gone_is_an_error_after_a_bounded_wait():
         connection = {"bootstrap.servers": cluster.bootstrap_servers, "log_level": 0}
         producer = EvidenceProducer(connection, TOPICS, timeout_s=0.3)
     producer.send(Message("responses", b"k", b"v"))
-    with pytest.raises(DeliveryError, match="is the broker up"):
+    with pytest.raises(DeliveryError, match=r"is the broker up|timed out"):
         producer.flush()

@@ -7,7 +7,7 @@ from app.sim.subscriber import SubscribeError, Subscriber
 
 @pytest.fixture(scope="module")
 def cluster():
-    with MockCluster(["decisions", "empty"]) as running:
+    with MockCluster(["decisions", "empty", "tailed"]) as running:
         yield running
 
 
@@ -36,6 +36,13 @@ def test_after_the_end_it_gets_what_comes_later(cluster):
         write(cluster, "empty", [b"late"])
         (seen,) = reader.poll(timeout_s=10)
     assert (seen.value, seen.type, seen.key) == (b"late", "", "")
+
+
+def test_a_tail_reads_only_the_newest_records_of_each_partition(cluster):
+    write(cluster, "tailed", [b"1", b"2", b"3"], partition=0)
+    write(cluster, "tailed", [b"4"], partition=1)
+    with Subscriber({"bootstrap.servers": cluster.bootstrap_servers}, ["tailed"], tail=2) as reader:
+        assert sorted(s.value for s in reader.until_now(timeout_s=10)) == [b"2", b"3", b"4"]
 
 
 def test_an_address_without_a_broker_is_an_error_that_names_the_setting(monkeypatch):
