@@ -11,6 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from app.adapters.codec import control, feedback, response
+from app.adapters.codec.encode import OPTIMIZE
 from app.adapters.codec.envelope import Envelope, binary, structured
 from app.adapters.codec.headers import NOTHING, Said, said
 from app.adapters.codec.media import media_type, reader
@@ -105,7 +106,7 @@ def _inner_envelope(value: bytes) -> Envelope | None:
 
 def _dispatch(envelope: Envelope, count: Count) -> Event:
     kind = envelope.type
-    if envelope.source == control.OWN_SOURCE:
+    if envelope.source == OPTIMIZE:
         return Ignored(kind)
     if kind in response.TYPES:
         return response.response_event(envelope, count)

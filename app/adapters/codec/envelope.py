@@ -14,7 +14,10 @@ from app.core.events import SPECVERSION, Name, epoch_s
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):
-    """The attributes in use. ``data``: the bytes as they came; ``content_type``: that of the data, "" if unsaid."""
+    """The attributes in use. ``data``: the bytes as they came; ``content_type``: that of the data, "" if unsaid.
+
+    ``alone``: the attributes came in headers, the data is all of the value.
+    """
 
     id: str
     source: str
@@ -22,6 +25,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     time: str
     content_type: str
     data: bytes
+    alone: bool
 
 
 class _Structured(msgspec.Struct, frozen=True, gc=False):
@@ -50,9 +54,7 @@ def structured(value: bytes) -> Envelope:
     data = bytes(event.data)
     if data in _NO_DATA and event.data_base64 is not None:
         data = from_base64(event.data_base64)
-    return _checked(
-        event.specversion, event.id, event.source, event.type, event.time or "", event.datacontenttype or "", data
-    )
+    return _checked(event, event.specversion, data, alone=False)
 
 
 def binary(attributes: Mapping[str, str], content_type: str, value: bytes) -> Envelope:
@@ -62,25 +64,27 @@ def binary(attributes: Mapping[str, str], content_type: str, value: bytes) -> En
         if len(get(name) or "") > 200:
             raise UnreadableError("bad_attribute", f"Expected `str` of length <= 200 - at header `ce_{name}`")
     version = get("specversion") or ""
-    return _checked(version, get("id"), get("source"), get("type"), get("time") or "", content_type, value)
+    event = _Structured(version, get("id"), get("source"), get("type"), get("time"), content_type)
+    return _checked(event, version, value, alone=True)
 
 
 _ANY = msgspec.json.Decoder(msgspec.Raw)
 
 
-def _checked(
-    specversion: str, id_: str | None, source: str | None, type_: str | None, time: str, content_type: str, data: bytes
-) -> Envelope:
+def _checked(event: _Structured, specversion: str, data: bytes, *, alone: bool) -> Envelope:
     if specversion != SPECVERSION:
         raise UnreadableError(
             "unsupported_specversion", f"specversion must be {SPECVERSION!r}, not {specversion[:20]!r}"
         )
-    if not (id_ and source and type_):
-        name = "source" if id_ else "id"
-        raise UnreadableError("missing_attribute", f"`{'type' if id_ and source else name}` is required")
-    if time:
-        _check_time(time)
-    return Envelope(id_, source, type_, time, content_type, data)
+    if not (event.id and event.source and event.type):
+        raise UnreadableError("missing_attribute", f"{_missing(event)} is required")
+    if event.time:
+        _check_time(event.time)
+    return Envelope(event.id, event.source, event.type, event.time or "", event.datacontenttype or "", data, alone)
+
+
+def _missing(event: _Structured) -> str:
+    return " and ".join(f"`{name}`" for name in ("id", "source", "type") if not getattr(event, name))
 
 
 def _check_time(time: str) -> None:

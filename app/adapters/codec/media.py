@@ -5,6 +5,7 @@ are the same media types; the magic byte tells them apart).
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ _AVRO = frozenset(("application/avro", "avro/binary", "application/x-avro", "app
 _UTF8 = frozenset(("utf-8", "utf8", "us-ascii"))
 
 
+@lru_cache(maxsize=64)
 def media_type(content_type: str) -> str:
     """The type without parameters, in lower case. Raises ``UnreadableError`` for a charset other than UTF-8."""
     kind, *parameters = content_type.split(";")

@@ -21,7 +21,7 @@ TABLE = Table([*_FIELDS, *_PARTS], RESPONSE, whole=("labels",))
 _CANONICAL = msgspec.json.Decoder(Response)
 
 
-def canonical_response(data: bytes) -> Response | None:
+def _in_one_step(data: bytes) -> Response | None:
     """The response in JSON ``data`` with canonical names only, in one step; None when it takes more."""
     try:
         return _CANONICAL.decode(data)
@@ -32,7 +32,7 @@ def canonical_response(data: bytes) -> Response | None:
 def response_event(envelope: Envelope, count: Count) -> ResponseEvent:
     """The event in ``envelope``; its type becomes the canonical one. Raises ``UnreadableError``."""
     read_data, raw = reader(envelope.content_type), require_data(envelope)
-    response = canonical_response(raw) if read_data is read_object else None
+    response = _in_one_step(raw) if envelope.alone and read_data is read_object else None
     if response is None:
         response = _translated(read_data(raw), count)
     return ResponseEvent(envelope.id, envelope.source, RESPONSE_COMPLETED, response, envelope.time)
@@ -40,6 +40,6 @@ def response_event(envelope: Envelope, count: Count) -> ResponseEvent:
 
 def _translated(data: dict[str, Any], count: Count) -> Response:
     canonical = TABLE.canonical(data, count)
-    if "status" not in canonical.fields and canonical.given_as.get("error_type"):
+    if "status" not in canonical.fields and canonical.given_as.get("error_type", "error_type") != "error_type":
         canonical.fields["status"] = "error"  # OpenTelemetry says error.type and no status of its own
     return converted(canonical, Response)

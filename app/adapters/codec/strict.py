@@ -29,5 +29,6 @@ def _placed(message: str, given_as: dict[str, str]) -> str:
         return f"{message} - at `$.data`"
     path = place["path"]
     given = given_as.get(path.lstrip("."))
-    name = f".{given}` (meaning `{path.lstrip('.')}`)" if given else f"{path}`"
+    named = given is not None and given != path.lstrip(".")
+    name = f".{given}` (meaning `{path.lstrip('.')}`)" if named else f"{path}`"
     return f"{message[: place.start()]}`$.data{name}{message[place.end() :]}"

@@ -5,7 +5,7 @@ dropped and counted once. Counts: ``aliased`` (an alias was used), ``alias_confl
 more trusted one won), ``unknown_fields`` (something was dropped).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from app.adapters.codec.aliases import CANONICAL_UNITS, NAMESPACES, Alias
@@ -46,7 +46,9 @@ class Table:
 
     def canonical(self, data: dict[str, Any], count: Count) -> Canonical:
         """Translate ``data``. Raises ``UnreadableError`` (bad_data, too_many_fields)."""
-        chosen: dict[str, tuple[int, Any, str]] = {}
+        values: dict[str, Any] = {}
+        trusts: dict[str, int] = {}
+        given_as: dict[str, str] = {}
         unknown = conflict = False
         for name, raw in _flat(data, self._whole):
             meaning = self._meanings.get(name)
@@ -55,21 +57,26 @@ class Table:
                     raise UnreadableError("bad_data", f"Expected `object` - at `$.data.{name}`")
                 unknown = True
                 continue
-            value = _converted(name, meaning.unit, raw)
-            before = chosen.get(meaning.field)
-            conflict |= before is not None and before[1] != value
-            if before is None or meaning.trust < before[0]:
-                chosen[meaning.field] = (meaning.trust, value, name)
-        for happened, what in ((unknown, "unknown_fields"), (conflict, "alias_conflict")):
-            if happened:
-                count(what)
-        if any(trust for trust, _, _ in chosen.values()):
-            count("aliased")
-        return Canonical(_nested(chosen), {field: name for field, (trust, _, name) in chosen.items() if trust})
+            field, unit, trust = meaning
+            value = _converted(name, unit, raw) if unit else raw
+            if field in values:
+                conflict |= values[field] != value
+                if trusts[field] <= trust:
+                    continue
+            values[field], trusts[field], given_as[field] = value, trust, name
+        _tally(count, unknown_fields=unknown, alias_conflict=conflict, aliased=any(trusts.values()))
+        return Canonical(_nested(values), given_as)
 
 
-def _flat(data: dict[str, Any], whole: frozenset[str]) -> Iterator[tuple[str, Any]]:
+def _tally(count: Count, **happened: bool) -> None:
+    for what, yes in happened.items():
+        if yes:
+            count(what)
+
+
+def _flat(data: dict[str, Any], whole: frozenset[str]) -> list[tuple[str, Any]]:
     """(dotted name, value) of everything that is not null and not an object, in a fixed order."""
+    found: list[tuple[str, Any]] = []
     stack = [("", data)]
     seen = 0
     while stack:
@@ -78,11 +85,11 @@ def _flat(data: dict[str, Any], whole: frozenset[str]) -> Iterator[tuple[str, An
         if seen > MAX_NAMES:
             raise UnreadableError("too_many_fields", f"the data has more than {MAX_NAMES} names")
         for key, value in level.items():
-            name = prefix + key
-            if isinstance(value, dict) and name not in whole:
-                stack.append((name + ".", value))
+            if type(value) is dict and prefix + key not in whole:
+                stack.append((prefix + key + ".", value))
             elif value is not None:
-                yield name, value
+                found.append((prefix + key, value))
+    return found
 
 
 def _converted(name: str, unit: str, value: Any) -> Any:
@@ -94,15 +101,12 @@ def _converted(name: str, unit: str, value: Any) -> Any:
         raise UnreadableError("bad_data", f"{error} - at `$.data.{name}`") from None
 
 
-def _nested(chosen: dict[str, tuple[int, Any, str]]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for field, (_, value, _) in chosen.items():
+def _nested(values: dict[str, Any]) -> dict[str, Any]:
+    dotted = [field for field in values if "." in field]
+    for field in dotted:
         outer, _, inner = field.partition(".")
-        if inner:
-            fields.setdefault(outer, {})[inner] = value
-        else:
-            fields[outer] = value
-    return fields
+        values.setdefault(outer, {})[inner] = values.pop(field)
+    return values
 
 
 def lookup(data: dict[str, Any], name: str) -> Any:
