@@ -19,7 +19,6 @@ from app.core.decision import Outcome
 from app.core.events import ControlEvent
 from app.core.outputs import ACCEPTED, FAILED, FINDING, ROLLED_BACK
 
-
 BROADCAST = "*"
 
 OUTCOMES = frozenset((ACCEPTED, FAILED, ROLLED_BACK))

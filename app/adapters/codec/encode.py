@@ -1,4 +1,4 @@
-"""Events out: binary mode for what the product says (``ce_`` headers, JSON data, key = service), structured for producers.
+"""Events out: what the product says in binary mode (``ce_`` headers, JSON data, key = service), telemetry structured.
 
 Source: CloudEvents 1.0.2, Kafka protocol binding (sections 3.2 and 3.3) and JSON event format (section 3).
 """
