@@ -1,0 +1,101 @@
+# Everything a developer does, one word each. `make` alone prints this list.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+KAFKA := $(PYTHON) deploy/kafka/kafka.py
+CODE := app agents tables deploy tests
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+##@ Use it
+
+.PHONY: help
+help: ## Print this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: .venv/.runtime ## Make .venv with .venv/bin/llm-optimizer (once; needs only Python 3.11 or newer)
+	@echo "ready: $(BIN)/llm-optimizer --help"
+
+.PHONY: demo
+demo: .venv/.runtime ## Show the whole loop: no Docker, no JVM, under two minutes
+	@$(BIN)/llm-optimizer demo
+
+##@ Check it
+
+.PHONY: test
+test: lint unit e2e-mock e2e ## Everything: lint, types, imports, unit tests, end to end on the mock cluster and on real Kafka
+
+.PHONY: lint
+lint: .venv/.dev ## Style (ruff), types (mypy strict), layers (import-linter)
+	@echo "== ruff" && $(BIN)/ruff check --quiet $(CODE) && $(BIN)/ruff format --quiet --check $(CODE) \
+	  || { echo "mend it with: make format"; exit 1; }
+	@echo "== mypy" && $(BIN)/mypy
+	@echo "== import-linter" && $(BIN)/lint-imports
+
+.PHONY: format
+format: .venv/.dev ## Let ruff mend and format what it can
+	@$(BIN)/ruff check --quiet --fix $(CODE); $(BIN)/ruff format --quiet $(CODE)
+
+.PHONY: unit
+unit: .venv/.dev ## Unit and property tests
+	@echo "== unit tests" && $(PYTEST) -q -m "not e2e"
+
+.PHONY: e2e-mock
+e2e-mock: .venv/.dev ## End to end on the mock cluster inside the test process
+	@echo "== end to end, mock cluster" && $(PYTEST) -q -m e2e tests
+
+.PHONY: e2e
+e2e: .venv/.dev ## End to end on a real Kafka of its own (skipped, with the reason, without Java and Maven)
+	@echo "== end to end, real Kafka"
+	@if reason=$$($(KAFKA) available 2>&1); then \
+	  LLM_OPTIMIZER_TEST_KAFKA=real $(PYTEST) -q -m e2e tests; \
+	else echo "skipped: $$reason"; fi
+
+##@ Kafka on this machine (KAFKA_PORT, default 9092)
+
+.PHONY: kafka
+kafka: ## Start Apache Kafka from Maven's jars and wait until it answers
+	@$(KAFKA) start
+
+.PHONY: kafka-stop
+kafka-stop: ## Stop it
+	@$(KAFKA) stop
+
+.PHONY: kafka-status
+kafka-status: ## Say whether it answers
+	@$(KAFKA) status
+
+##@ House-keeping
+
+.PHONY: lock
+lock: .venv/.dev ## Resolve the dependencies again into the two lock files
+	@deploy/lock.sh
+
+.PHONY: clean
+clean: ## Remove caches and build results (keeps .venv and .kafka)
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
+	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "no Python found: install Python 3.11, or run make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python {v[0]}.{v[1]} is too old: install 3.11 or newer, or run make PYTHON=/path/to/python3.11")'
+	@echo "making .venv with $(PYTHON)" && $(PYTHON) -m venv .venv
+
+.venv/.runtime: requirements.lock pyproject.toml | .venv/bin/python
+	@echo "installing the locked dependencies into .venv (a minute or two, once)"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: requirements-dev.lock .venv/.runtime
+	@echo "installing the locked test tools into .venv (once)"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
