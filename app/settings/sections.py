@@ -175,15 +175,6 @@ class Log(Section, frozen=True, kw_only=True):
         Literal["auto", "human", "json"],
         Meta(description="auto: for people on a terminal, else one JSON object a line."),
     ] = "auto"
-    client_lines_per_minute: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=100_000,
-            description="Most lines a minute from the Kafka client: an outage made it write 15 MB in 3 minutes. What is"
-            " left out is counted.",
-        ),
-    ] = 60
 
 
 class Deployment(Section, frozen=True, kw_only=True):

@@ -1,0 +1,144 @@
+"""`llm-optimizer doctor`: what would keep a worker from running here, and how to mend it.
+
+Exit code 1 when something is broken; 0 otherwise, also with warnings.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+import msgspec
+
+from app.cli.options import Options
+from app.cli.output import json_option, write_columns, write_json
+from app.cli.version import versions
+
+if TYPE_CHECKING:
+    from app.adapters.kafka.admin import TopicAdmin
+    from app.settings import Settings
+
+PINNED = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
+"""The batch lane reads these libraries' internals: other versions are not known to be exact."""
+
+UNUSED = ("REDIS_URL", "POSTGRES_URL", "DATABASE_URL")
+"""Variables of the platform's manifests for stores the optimizer does without: its state is the log."""
+
+KAFKA_WITHIN_S = 5.0
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """The result of one check; ``mend`` says what to do when it is not ok."""
+
+    check: str
+    result: Literal["ok", "warning", "broken"]
+    found: str
+    mend: str = ""
+
+
+@click.command
+@json_option
+@click.pass_obj
+def doctor(options: Options, *, as_json: bool) -> int:
+    """Check this machine, the settings and the broker."""
+    found = list(examine(options))
+    if as_json:
+        write_json(found)
+    else:
+        write_columns([(f.result, f.check, f.found) for f in found])
+        for finding in found:
+            if finding.mend:
+                click.echo(f"\n{finding.check}: {finding.mend}")
+    return int(any(finding.result == "broken" for finding in found))
+
+
+def examine(options: Options) -> Iterator[Finding]:
+    """Every check, cheapest first; those that need usable settings are left out when there are none."""
+    from app.settings import SettingsError
+
+    yield python_version(sys.version_info[:3])
+    yield from pinned_versions(versions())
+    yield import_names(packages_distributions().get("agents", []))
+    yield from unused_variables(os.environ.get)
+    yield local_kafka()
+    try:
+        settings = options.settings()
+    except SettingsError as error:
+        yield Finding("settings", "broken", f"{len(error.problems)} problems", "\n  ".join(map(str, error.problems)))
+        return
+    yield Finding("settings", "ok", "valid")
+    yield state_folder(Path(settings.state.dir))
+    yield from broker(settings, options.command("topics", "apply"))
+
+
+def python_version(version: tuple[int, ...]) -> Finding:
+    text = ".".join(map(str, version))
+    if version < (3, 11):
+        return Finding("python", "broken", text, "install Python 3.11 or newer and make .venv again")
+    return Finding("python", "ok", text)
+
+
+def pinned_versions(found: dict[str, str]) -> Iterator[Finding]:
+    for package, wanted in PINNED.items():
+        if found[package] == wanted:
+            yield Finding(package, "ok", wanted)
+        else:
+            yield Finding(package, "broken", found[package], f"install exactly {wanted}: `make setup` does")
+
+
+def import_names(distributions: list[str]) -> Finding:
+    """openai-agents has a package ``agents``, too: whichever was installed last wins, and the other breaks."""
+    others = sorted(set(distributions) - {"llm-auto-optimizer"})
+    if others:
+        mend = "give the optimizer an environment of its own (`make setup`), never a shared one"
+        return Finding("import names", "broken", f"{', '.join(others)} also provides the package `agents`", mend)
+    return Finding("import names", "ok", "no other package provides `agents`")
+
+
+def unused_variables(variable: Callable[[str], str | None]) -> Iterator[Finding]:
+    given = [name for name in UNUSED if variable(name)]
+    if given:
+        yield Finding(
+            "environment", "warning", f"{', '.join(given)} set", "no such store is used: the state is in Kafka"
+        )
+
+
+def local_kafka() -> Finding:
+    missing = [tool for tool in ("java", "mvn") if shutil.which(tool) is None]
+    if missing:
+        return Finding("make kafka", "warning", f"no {' or '.join(missing)}", "only needed for a Kafka on this machine")
+    return Finding("make kafka", "ok", "java and mvn are here")
+
+
+def state_folder(folder: Path) -> Finding:
+    """Writable, or creatable in the nearest folder above that exists. Touches nothing."""
+    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
+        return Finding("state.dir", "ok", str(folder))
+    return Finding("state.dir", "broken", f"{folder} cannot be written", "choose another with --set state.dir=FOLDER")
+
+
+def broker(settings: "Settings", command: str) -> Iterator[Finding]:
+    """Whether Kafka answers, and whether its topics are as a worker needs them."""
+    from app.adapters.kafka.admin import AdminError, KafkaAdmin
+
+    try:
+        yield from topics_of(settings, KafkaAdmin(settings, KAFKA_WITHIN_S), command)
+    except AdminError as error:
+        yield Finding("kafka", "broken", f"no answer from {settings.kafka.bootstrap_servers}", str(error))
+
+
+def topics_of(settings: "Settings", admin: "TopicAdmin", command: str) -> Iterator[Finding]:
+    from app.adapters.kafka.admin import check, refusal
+
+    kind = "mock cluster" if admin.is_mock() else "broker"
+    wrong = check(settings, admin)
+    yield Finding("kafka", "ok", f"the {kind} at {settings.kafka.bootstrap_servers} answers")
+    if wrong:
+        yield Finding("topics", "broken", f"{len(wrong)} missing or wrong", refusal(wrong, command))
+    else:
+        yield Finding("topics", "ok", "as declared")
