@@ -1,8 +1,7 @@
 """Rule L1: a batch is folded only where it continues the engine's log exactly. Pure decisions, tested without a broker."""
 
-from typing import Any, Literal
-
 from collections import defaultdict
+from typing import Any, Literal
 
 from app.core.batch import Batch
 

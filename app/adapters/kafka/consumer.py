@@ -28,6 +28,8 @@ LAST_COMMIT_S = 5.0
 class LaneThread(driver.AIOKafkaConsumerThread):
     """Fetches whole record batches."""
 
+    app: Any
+
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         options = self.app.lane.options
@@ -102,6 +104,7 @@ async def _next_fetch(fetcher: Any, within_s: float) -> bool:
 class LaneConsumer(driver.Consumer):
     """Hands Faust's callbacks to the lane (``app.lane``)."""
 
+    app: Any
     lane: Lane
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -116,8 +119,9 @@ class LaneConsumer(driver.Consumer):
     def _to_message(self, tp: Any, record: Any) -> Any:
         if type(record) is not Batch:
             return super()._to_message(tp, record)
+        whole: Any = record
         return ConsumerMessage(
-            tp.topic, tp.partition, record.end - 1, 0.0, 0, None, None, record, None, 0, 0, tp,
+            tp.topic, tp.partition, record.end - 1, 0.0, 0, None, None, whole, None, 0, 0, tp,
             generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
 
@@ -166,9 +170,7 @@ class ThreadReader:
             return None
         return LogEnd(state.highwater, state.timestamp / 1000)
 
-    async def restart_points(
-        self, tps: Collection[TopicPartition]
-    ) -> tuple[Fence, Mapping[TopicPartition, Committed]]:
+    async def restart_points(self, tps: Collection[TopicPartition]) -> tuple[Fence, Mapping[TopicPartition, Committed]]:
         consumer = self._thread._ensure_consumer()
         found: tuple[Fence, Mapping[TopicPartition, Committed]] = await self._call(restart_points, consumer, tps)
         return found

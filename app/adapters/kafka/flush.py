@@ -33,7 +33,8 @@ def sender(producer: Callable[[], Any], topics: Mapping[str, str]) -> Send:
 
 class Pump:
     """Flushes all engines of a lane together, every ``interval_s``. A failed flush ends the process at once (L9):
-    what was cut is known to nobody else, so this process may neither cut nor commit again."""
+    what was cut is known to nobody else, so this process may neither cut nor commit again.
+    """
 
     def __init__(self, lane: Lane, send: Send, interval_s: float, on_fatal: Callable[[int, str], NoReturn]) -> None:
         self.records = self.flushes = 0

@@ -63,6 +63,16 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     tick: Tick | None = None
     tick_s: float = 1.0
     broadcasts: tuple[Broadcast, ...] = ()
+    seen: dict[str, int] = {}
+    """Counters the agent keeps beside its engines (what the codec put up with); shown in the metrics."""
+
+
+async def fold_each(batches: AsyncIterator[Batch], admit: Admit) -> None:
+    """The plainest ``run``: fold every batch that continues its partition."""
+    async for batch in batches:
+        engine = admit(batch)
+        if engine is not None:
+            engine.fold(batch)
 
 
 class LaneApp(faust.App):
@@ -137,13 +147,17 @@ class Host:
         )
         self.app = LaneApp(options, self.lane, partitions)
         self.pump = Pump(
-            self.lane, sender(lambda: self.app.producer._producer, agent.roles), options.flush_interval_s, on_fatal
+            self.lane, sender(self._producer, agent.roles), options.flush_interval_s, on_fatal
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._register(partitions)
 
+    def _producer(self) -> Any:
+        producer: Any = self.app.producer
+        return producer._producer
+
     def _register(self, partitions: int) -> None:
-        raw = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
+        raw: dict[str, Any] = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
         topic = self.app.topic(*self.agent.topics, **raw)
 
         async def stream(batches: Any) -> None:
@@ -163,6 +177,32 @@ class Host:
     def ready(self) -> bool:
         """Joined, and every assigned partition has its engine (possibly none: a standby), under a valid fence."""
         return self.lane.built > 0 and (self.lane.fence is not None or not self.lane.waiting)
+
+    def detail(self) -> dict[str, Any]:
+        """What /health shows."""
+        fence = self.lane.fence
+        return {
+            "group": self.options.group,
+            "generation": fence.generation if fence is not None else None,
+            "partitions": sorted(self.lane.engines),
+            "folded": self.lane.folded,
+            "flushes": self.pump.flushes,
+            "lag": self.lane.lag(),
+            "counts": self.stages(),
+        }
+
+    def stages(self) -> dict[str, Mapping[str, int]]:
+        """Everything that was counted since the process began, by stage of the metric catalogue."""
+        return {
+            "codec": self.agent.seen,
+            self.agent.name: self.lane.tallies(),
+            "lane": self.lane.counts,
+            "host": self.counts,
+        }
+
+    async def crashed(self) -> None:
+        """Return when Faust has given up."""
+        await self.app._crashed.wait()
 
     @property
     def failed(self) -> BaseException | None:

@@ -18,6 +18,7 @@ from aiokafka.structs import TopicPartition
 from app.adapters.kafka.admit import Resync, admit
 from app.adapters.kafka.changelog import Rows
 from app.adapters.kafka.fence import Committed, Fence, Verdict
+from app.adapters.kafka.idle import Stand, claim
 from app.adapters.kafka.options import EXIT_STATE, LaneOptions
 from app.core.batch import Batch
 from app.core.ids import stable_id
@@ -27,7 +28,6 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
-NEVER_WATERMARK = -(1 << 59)
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -54,7 +54,9 @@ LoadRows = Callable[[Collection[int]], Awaitable[Mapping[str, Mapping[int, Rows]
 
 @runtime_checkable
 class Source(Protocol):
-    """An engine that can be idle (rule I5)."""
+    """An engine that can be idle (rule I5): evidence only."""
+
+    position: int
 
     @property
     def watermark(self) -> int: ...
@@ -103,7 +105,6 @@ class Lane:
         load_rows: LoadRows = _no_rows,
         from_start: bool = False,
         on_fatal: Callable[[int, str], NoReturn],
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self.options = options
         self.topics = frozenset(topics)
@@ -111,18 +112,20 @@ class Lane:
         self.fence: Fence | None = None
         self.reader: Reader | None = None
         self.counts: dict[str, int] = {}
+        self._retired: dict[str, int] = {}
         self.built = 0
         self.folded = 0
         self._open = open_engine
         self._load_rows = load_rows
         self._from_start = from_start
         self._on_fatal = on_fatal
-        self._clock = clock
         self._born = (time.time_ns(), id(self))
         self._tps: dict[str, TopicPartition] = {}
         self._resync = Resync()
         self._building: asyncio.Task[None] | None = None
         self._seeks: set[asyncio.Task[None]] = set()
+        self._standing: dict[str, tuple[int, float]] = {}
+        self._appended_s: dict[str, int] = {}
 
     @property
     def waiting(self) -> bool:
@@ -139,6 +142,8 @@ class Lane:
         verdict = admit(engine.position, batch)
         if verdict == "fold":
             self.folded += len(batch.values)
+            if batch.segments:
+                self._appended_s[batch.source] = batch.segments[-1][1] // 1000
             return engine
         self._count("batches_repeated" if verdict == "drop" else "batches_after_hole")
         if verdict == "seek" and self._resync.due(batch.source, engine.position, time.monotonic()):
@@ -163,8 +168,17 @@ class Lane:
         """Drop every engine, also those being built: the partitions were revoked, or are about to be rebuilt."""
         if self._building is not None:
             self._building.cancel()
+        for engine in self.engines.values():
+            _add(self._retired, getattr(engine, "counts", {}))
         self.engines = {}
         self.fence = None
+
+    def tallies(self) -> dict[str, int]:
+        """What the engines counted since the process began, summed over partitions."""
+        total = dict(self._retired)
+        for engine in self.engines.values():
+            _add(total, getattr(engine, "counts", {}))
+        return total
 
     async def rebuild(self) -> None:
         """Forget all, then open an engine per assigned partition from what the group has committed.
@@ -194,6 +208,8 @@ class Lane:
         names = {start.source: TopicPartition(start.topic, start.partition) for start in starts}
         await self.reader.seek({names[source]: engine.position for source, engine in engines.items()})
         self._resync.clear()
+        self._standing.clear()
+        self._appended_s.clear()
         self._tps, self.engines, self.fence = names, engines, fence
         log.info("%s: %d partitions, generation %d", self.options.group, len(engines), fence.generation)
 
@@ -253,7 +269,7 @@ class Lane:
         engines, fence = dict(self.engines), self.fence
         if not engines or fence is None or self._from_start or self.reader is None:
             return False
-        idle = {source: self._idle_second(source, engine) for source, engine in engines.items()}
+        idle = self._idle_seconds(engines)
         points = {source: engine.point for source, engine in engines.items()}
         verdict = await self.reader.commit({self._tps[s]: p for s, p in points.items() if s in self._tps}, fence)
         self._count("commits_" + verdict)
@@ -268,15 +284,29 @@ class Lane:
                 engine.set_idle(second)  # I5: we were still the owner after the observation
         return True
 
-    def _idle_second(self, source: str, engine: Engine) -> int | None:
-        """I5: the second up to which the log end provably stayed where the engine stands; None: not idle."""
-        after_s = self.options.idle_after_s
-        if not after_s or not isinstance(engine, Source) or self.reader is None or not engine.caught_up:
+    def _idle_seconds(self, engines: Mapping[str, Engine]) -> dict[str, int | None]:
+        """What each source may claim (rule I5), as of now."""
+        if not self.options.idle_after_s:
+            return dict.fromkeys(engines)
+        sources = {name: engine for name, engine in engines.items() if isinstance(engine, Source)}
+        watermarks = [engine.watermark for engine in sources.values()]
+        return {name: self._idle_second(name, sources.get(name), watermarks) for name in engines}
+
+    def _idle_second(self, name: str, engine: Source | None, watermarks: Collection[int]) -> int | None:
+        end = self.reader.log_end(self._tps[name]) if self.reader is not None and name in self._tps else None
+        if engine is None or end is None or not engine.caught_up or end.offset != engine.position:
+            self._standing.pop(name, None)
             return None
-        end = self.reader.log_end(self._tps[source])
-        if end is None or end.offset != engine.position or end.seen_s - engine.watermark < after_s:
-            return None
-        return int(end.seen_s - self.options.session_timeout_s)
+        known = self._standing.get(name)
+        if known is None or known[0] != end.offset:
+            known = self._standing[name] = (end.offset, end.seen_s)
+        return claim(
+            Stand(end.offset, known[1], end.seen_s, self._appended_s.get(name), engine.watermark),
+            watermarks,
+            after_s=self.options.idle_after_s,
+            session_s=self.options.session_timeout_s,
+            lateness_s=self.options.lateness_s,
+        )
 
     def lag(self) -> dict[str, int]:
         """Records between each engine's position and its log end, as of the last fetch."""
@@ -287,6 +317,11 @@ class Lane:
 
     def _count(self, what: str, n: int = 1) -> None:
         self.counts[what] = self.counts.get(what, 0) + n
+
+
+def _add(total: dict[str, int], counts: Mapping[str, int]) -> None:
+    for what, n in counts.items():
+        total[what] = total.get(what, 0) + n
 
 
 class _AheadError(StateError):

@@ -39,8 +39,8 @@ class LaneOptions(msgspec.Struct, frozen=True, kw_only=True):
     broker_wait_s: float = 120.0
     """How long to wait for a broker while the state of newly assigned partitions is loaded."""
     idle_after_s: float = 0.0
-    """A source at its log end whose watermark is this far behind the clock counts as idle (rule I5); 0 = never. Only
-    right where event time follows the clock: never with replayed or compressed time."""
+    """A source that stood at its log end for this long may claim to be idle (``idle.claim``); 0 = never."""
+    lateness_s: float = 30.0
     on_retention_gap: Literal["exit", "accept"] = "exit"
     """Retention ran past the committed offset: records are lost. ``exit`` with an explanation, or ``accept`` the gap."""
     producer_linger_ms: int = 0
@@ -72,6 +72,7 @@ def lane_options(
         flush_interval_s=flush_interval_s,
         broker_wait_s=kafka.broker_wait_s,
         idle_after_s=idle_after_s,
+        lateness_s=settings.ingest.lateness_s,
         producer_linger_ms=kafka.producer_linger_ms,
         producer_timeout_s=kafka.producer_timeout_s,
         max_batch_bytes=kafka.max_batch_bytes,

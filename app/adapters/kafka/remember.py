@@ -9,7 +9,7 @@ BEYOND = 1 << 62
 """An offset past every log: as far as Faust's Recovery can tell, the table is always up to date."""
 
 
-class ChangelogTable(faust.Table):
+class ChangelogTable(faust.Table[bytes, bytes]):
     """Declares a changelog and keeps its partitions with those of the source topic. Never read or written as a table."""
 
     def persisted_offset(self, tp: TP) -> int | None:  # noqa: ARG002  # Faust's signature

@@ -1,8 +1,9 @@
 """The facts tee: everything optimize folds, appended to a file in the order of each partition's log.
 
 The mock cluster forgets all but the newest 5 MB of a partition; the tee keeps the whole log for ``replay``. A frame is
-its length (4 bytes, big-endian) and a MessagePack array ``[partition, offset, append_ms, value]``. Offsets of a partition grow by folding order; after a restart they begin again at the commit point, so a reader keeps
-the first frame of each (partition, offset).
+its length (4 bytes, big-endian) and a MessagePack array ``[partition, offset, append_ms, value]``. Offsets of a
+partition grow by folding order; after a restart they begin again at the commit point, so a reader keeps the first
+frame of each (partition, offset).
 """
 
 from collections.abc import Iterator

@@ -1,0 +1,42 @@
+"""When a source that stands at its log end may stop holding the group watermark back (rule I5). Pure.
+
+A claim names a second: nothing appended after it can belong to an earlier one. That is true only where event time
+follows the clock; of replayed or compressed traffic nothing can be known, so its sources never claim, and their last
+minute closes when a later event arrives. A source that never had an event claims no more than the newest watermark of
+its neighbours in this worker, so it holds nobody back and does not run ahead of compressed time either.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+UNKNOWN = -(1 << 59)
+"""Watermarks below this are those of a source without any event."""
+
+
+class Stand(msgspec.Struct, frozen=True):
+    """A source seen at its log end, everything acked. Seconds: ``seen_s`` and ``since_s`` of this machine's clock,
+    ``appended_s`` (None: nothing folded yet) of the broker's, ``watermark`` event time.
+    """
+
+    position: int
+    since_s: float
+    seen_s: float
+    appended_s: int | None
+    watermark: int
+
+
+def claim(
+    stand: Stand, neighbours: Iterable[int], *, after_s: float, session_s: float, lateness_s: float
+) -> int | None:
+    """The second up to which the source is idle, or None. ``after_s``: how long it must have stood still;
+    ``session_s``: how long a lost owner may not know it; ``lateness_s``: how far event time may trail the append time.
+    """
+    if stand.seen_s - stand.since_s < after_s:
+        return None
+    safe = int(stand.seen_s - session_s)
+    if stand.watermark > UNKNOWN:
+        follows = stand.appended_s is not None and stand.appended_s - stand.watermark <= lateness_s
+        return safe if follows else None
+    newest = max((w for w in neighbours if w > UNKNOWN), default=safe)
+    return min(safe, newest)

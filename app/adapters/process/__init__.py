@@ -1,0 +1,1 @@
+"""Operating-system processes: a supervisor, its children, and the HTTP endpoints that say how they are."""

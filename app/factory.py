@@ -1,0 +1,201 @@
+"""The only place where the parts meet: settings -> one agent, its engines, its topics, its host."""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Literal, NoReturn, get_args
+
+import aiohttp
+import msgspec
+from aiokafka.partitioner import murmur2
+
+from agents.actuate import actuate
+from agents.ingest import fold_of, ingest
+from agents.optimize import merge_of, optimize
+from app.adapters.codec import encode_output, make_decode
+from app.adapters.gateways.breaker import Breaker, BreakerGateway, BreakerOptions
+from app.adapters.gateways.orchestrator import OrchestratorGateway, OrchestratorOptions
+from app.adapters.kafka.broadcast import Broadcast
+from app.adapters.kafka.connection import aiokafka_connection, faust_credentials
+from app.adapters.kafka.host import Agent, Host, fold_each
+from app.adapters.kafka.lane import Start
+from app.adapters.kafka.options import LaneOptions, lane_options
+from app.adapters.kafka.tee import Tee
+from app.core.actuator import Actuator, Rules
+from app.core.freeze import Freezes
+from app.core.ports import Engine, Gateway
+from app.settings import Settings
+from app.topics import CONTROL, EVIDENCE, Existing
+from tables.services import services
+from tables.windows import windows
+
+AgentName = Literal["ingest", "optimize", "actuate"]
+AGENTS: tuple[AgentName, ...] = get_args(AgentName)
+
+MAX_KNOWN = 100_000
+"""Services whose partition is remembered rather than computed."""
+BEAT_S = 1.0
+"""Longest time between two marks of a source: what tells a source that is silent from one that is gone (rule I4)."""
+
+Topology = Mapping[str, Existing]
+"""The topics that exist, by name."""
+
+
+def make_host(
+    settings: Settings,
+    name: AgentName,
+    existing: Topology,
+    on_fatal: Callable[[int, str], NoReturn],
+    *,
+    tee: Path | None = None,
+    session: aiohttp.ClientSession | None = None,
+) -> Host:
+    """The host of agent ``name`` on the topics that exist. ``tee``: file for the facts that optimize folds.
+    ``session``: what actuate calls the gateway with; the caller closes it.
+    """
+    partitions = existing[settings.topics.facts].partitions
+    if name == "ingest":
+        agent = ingest_agent(settings, existing, partitions)
+    elif name == "optimize":
+        agent = optimize_agent(settings, tee)
+    else:
+        agent = actuate_agent(settings, gateway_of(settings, session))
+    return Host(agent, options_of(settings, name), aiokafka_connection(settings.kafka), partitions, on_fatal)
+
+
+def options_of(settings: Settings, name: AgentName) -> LaneOptions:
+    """How often each agent flushes, and whether its sources may be idle."""
+    intervals = {
+        "ingest": settings.ingest.flush_s,
+        "optimize": settings.optimize.checkpoint_s,
+        "actuate": min(1.0, settings.actuate.reconcile_s),
+    }
+    return lane_options(
+        settings,
+        name,
+        flush_interval_s=intervals[name],
+        idle_after_s=settings.ingest.idle_s if name == "ingest" else 0.0,
+        credentials=faust_credentials(settings.kafka),
+    )
+
+
+def roles(settings: Settings) -> dict[str, str]:
+    """Role of a written record -> topic."""
+    return {role: name for role, name in msgspec.structs.asdict(settings.topics).items() if isinstance(name, str)}
+
+
+# ---- ingest --------------------------------------------------------------------------------------------------------
+def ingest_agent(settings: Settings, existing: Topology, partitions: int) -> Agent:
+    """All evidence and control topics that exist -> facts."""
+    names = roles(settings)
+    evidence = [names[role] for role in EVIDENCE if names[role] in existing]
+    control = [names[role] for role in CONTROL if names[role] in existing]
+    seen: dict[str, int] = {}
+    decode = make_decode(lambda what: seen.__setitem__(what, seen.get(what, 0) + 1))
+    settled = settings.ingest
+
+    def open_fold(start: Start) -> Engine:
+        return fold_of(
+            start.source,
+            start.point,
+            decode=decode,
+            lateness_s=int(settled.lateness_s),
+            ahead_s=int(settled.ahead_s),
+            topology={topic: start.partitions[topic] for topic in evidence},
+            facts_partitions=partitions,
+            partition_of=partitioner(partitions),
+            start=start.log_start,
+            beat_cuts=max(1, int(BEAT_S / settled.flush_s)),
+            early=settled.early_flush_s > 0,
+        )
+
+    return Agent(name="ingest", topics=(*evidence, *control), open=open_fold, run=ingest, roles=names, seen=seen)
+
+
+def partitioner(partitions: int) -> Callable[[str], int]:
+    """Kafka's default partitioner for a service's name, so producers of control events agree with it."""
+    known: dict[str, int] = {}
+
+    def partition_of(service: str) -> int:
+        found = known.get(service)
+        if found is None:
+            if len(known) >= MAX_KNOWN:
+                known.clear()
+            found = known[service] = (murmur2(service.encode()) & 0x7FFFFFFF) % partitions
+        return found
+
+    return partition_of
+
+
+# ---- optimize ------------------------------------------------------------------------------------------------------
+def optimize_agent(settings: Settings, tee: Path | None) -> Agent:
+    """Facts -> rows, aggregates, decisions, splits."""
+    settled = settings.optimize
+    write = Tee(tee).write if tee is not None else None
+
+    def open_merge(start: Start) -> Engine:
+        return merge_of(
+            start.partition,
+            start.point,
+            dict(start.rows["services"]),
+            dict(start.rows["windows"]),
+            writer=start.writer,
+            start=start.log_start,
+            lateness_s=int(settings.ingest.lateness_s),
+            silent_s=int(settled.silent_s),
+            max_services=settled.max_services,
+            to_record=encode_output,
+        )
+
+    return Agent(
+        name="optimize",
+        topics=(settings.topics.facts,),
+        open=open_merge,
+        run=lambda batches, admit: optimize(batches, admit, write),
+        roles=roles(settings),
+        tables={"services": services, "windows": windows},
+    )
+
+
+# ---- actuate -------------------------------------------------------------------------------------------------------
+def actuate_agent(settings: Settings, gateway: Gateway | None) -> Agent:
+    """Newest splits -> gateway -> outcomes; the kill switch is read from the commands themselves. Without a gateway it
+    only looks on.
+    """
+    freezes = Freezes(make_decode())
+    rules = Rules(
+        gateway=gateway.name if gateway is not None else "none",
+        recheck_s=settings.actuate.reconcile_s,
+        deadline_s=settings.actuate.deadline_s,
+        on_drift=settings.gateway.drift,
+    )
+
+    async def tick(engines: Collection[Engine]) -> None:
+        for engine in engines:
+            if gateway is not None and isinstance(engine, Actuator):
+                await actuate(engine, gateway, time.monotonic())
+
+    return Agent(
+        name="actuate",
+        topics=(settings.topics.splits,),
+        open=lambda start: Actuator(rules, freezes, start.log_start),
+        run=fold_each,
+        roles=roles(settings),
+        from_start=True,
+        tick=tick if gateway is not None else None,
+        tick_s=min(0.25, settings.actuate.reconcile_s),
+        broadcasts=(Broadcast(settings.topics.commands, freezes.fold, freezes.complete),),
+    )
+
+
+def gateway_of(settings: Settings, session: aiohttp.ClientSession | None) -> Gateway | None:
+    """The gateway the settings name, behind a circuit breaker; None: nothing is called, splits are only published."""
+    chosen = settings.gateway
+    if chosen.kind == "none":
+        return None
+    if session is None:
+        raise ValueError(f"gateway.kind is {chosen.kind}: actuate needs an HTTP session")
+    options = OrchestratorOptions(
+        url=chosen.url, token=chosen.token, timeout_s=chosen.timeout_s, attempts=chosen.attempts
+    )
+    return BreakerGateway(OrchestratorGateway(session, options), Breaker(BreakerOptions(), time.monotonic))

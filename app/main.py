@@ -1,0 +1,224 @@
+"""What runs: one agent in this process, or a supervisor over one process per agent.
+
+Web ports: the supervisor listens on ``web.port``; ingest, optimize and actuate on the three ports after it, or on free
+ones when those are taken. The supervisor's endpoints sum up its children's.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import aiohttp
+import msgspec
+
+from app.adapters.kafka.admin import AdminError, KafkaAdmin, check, refusal
+from app.adapters.kafka.connection import aiokafka_connection
+from app.adapters.kafka.host import Host
+from app.adapters.kafka.options import EXIT_BROKER, EXIT_CRASH, EXIT_TOPICS
+from app.adapters.kafka.quiet import quiet_libraries
+from app.adapters.kafka.wait import NoBrokerError, wait_for_broker
+from app.adapters.process.exposition import Family, exposition, join
+from app.adapters.process.health import Report, application, serve
+from app.adapters.process.orphan import die_with_parent
+from app.adapters.process.supervisor import Child, Hello, Supervisor
+from app.adapters.telemetry import exposition as catalogued
+from app.factory import AGENTS, AgentName, make_host
+from app.settings import Settings
+from app.topics import Existing, declared
+
+log = logging.getLogger(__name__)
+
+STOP_S = 20.0
+"""After SIGTERM an agent leaves in order; past this it just leaves, which only lengthens the re-read."""
+ASK_S = 2.0
+
+
+def run_agent(settings: Settings, name: AgentName, tee: Path | None = None, *, supervised: bool = False) -> int:
+    """Run one agent until SIGTERM (exit code 0) or until it cannot go on (see ``app.adapters.kafka.options``)."""
+    if supervised:
+        die_with_parent()
+    _settle()
+    return asyncio.run(_Worker(settings, name, tee, supervised=supervised).run())
+
+
+def run_supervisor(settings: Settings, commands: Mapping[str, Sequence[str]]) -> int:
+    """Run every command of ``commands`` (agent -> command line) as a child until SIGTERM; exit code 0."""
+    return asyncio.run(_supervise(settings, commands))
+
+
+def _settle() -> None:
+    """Measured: short slices for the consumer's thread, and no collections of what lives for ever."""
+    quiet_libraries()
+    sys.setswitchinterval(0.0005)
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+class _Worker:
+    """One agent's process."""
+
+    def __init__(self, settings: Settings, name: AgentName, tee: Path | None, *, supervised: bool) -> None:
+        self._settings, self._name, self._tee, self._supervised = settings, name, tee, supervised
+        self._stop = asyncio.Event()
+        self._host: Host | None = None
+        self._began = time.monotonic()
+
+    async def run(self) -> int:
+        _on_signals(self._stop)
+        await self._listen()
+        existing = await self._until_stopped(topics_of(self._settings))
+        if not isinstance(existing, dict):
+            return 0 if existing is None else existing
+        async with aiohttp.ClientSession() as session:
+            self._host = make_host(self._settings, self._name, existing, self._fatal, tee=self._tee, session=session)
+            await self._until_stopped(self._host.start())
+            await self._until_stopped(self._host.crashed())
+            if not self._stop.is_set():
+                self._fatal(EXIT_CRASH, f"{self._name} crashed: {self._host.failed!r}")
+            await self._leave(self._host)
+        return 0
+
+    async def _until_stopped(self, work: Any) -> Any:
+        """The result of ``work``, or None when the process was asked to stop first (the work is cancelled)."""
+        task, stop = asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if task.done():
+            return task.result()
+        task.cancel()
+        return None
+
+    async def _leave(self, host: Host) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(STOP_S, self._fatal, 0, f"{self._name} did not leave within {STOP_S:g} s: leaving anyway")
+        try:
+            await host.stop()
+        except Exception:
+            log.exception("leaving in disorder; the next owner re-reads what was not committed")
+        log.info("%s stopped", self._name)
+        logging.shutdown()
+        os._exit(0)  # what libraries left running in other threads may not delay the end
+
+    def _fatal(self, code: int, reason: str) -> NoReturn:
+        """End now (rule L9): nothing may be cut or committed after this."""
+        log.critical("%s", reason)
+        logging.shutdown()
+        os._exit(0 if self._stop.is_set() else code)
+
+    # ---- what it says of itself ------------------------------------------------------------------------------------
+    async def _listen(self) -> None:
+        web, offset = self._settings.web, AGENTS.index(self._name) + 1
+        port = web.port + offset if 0 < web.port <= 65_535 - offset else 0
+        _, port = await serve(application(self._look), web.host, port)
+        log.info("%s: health and metrics at http://%s:%d", self._name, web.host, port)
+        if self._supervised:
+            sys.stdout.write(msgspec.json.encode(Hello(port)).decode() + "\n")
+            sys.stdout.flush()
+
+    async def _look(self) -> Report:
+        host = self._host
+        up_s = time.monotonic() - self._began
+        if host is None:
+            return Report(False, {"agent": self._name, "up_s": up_s}, "")
+        return Report(host.ready, {"agent": self._name, "up_s": up_s, **host.detail()}, metrics_of(host))
+
+
+async def topics_of(settings: Settings) -> dict[str, Existing] | int:
+    """The topics that exist, once a broker answers and none is missing or wrong; else the exit code."""
+    try:
+        await wait_for_broker(aiokafka_connection(settings.kafka), settings.kafka.broker_wait_s)
+        return await asyncio.to_thread(_topics, settings)
+    except NoBrokerError as error:
+        log.critical("%s", error)
+        return EXIT_BROKER
+    except (AdminError, WrongTopicsError) as error:
+        log.critical("%s", error)
+        return EXIT_TOPICS
+
+
+class WrongTopicsError(RuntimeError):
+    """Topics are missing or wrong; the message says which and how to mend them."""
+
+
+def _topics(settings: Settings) -> dict[str, Existing]:
+    admin = KafkaAdmin(settings)
+    wrong = check(settings, admin)
+    if wrong:
+        raise WrongTopicsError(f"the topics are not as they must be:\n{refusal(wrong)}")
+    return admin.describe([topic.name for topic in declared(settings.topics)])
+
+
+def metrics_of(host: Host) -> str:
+    """The metrics of one agent: the catalogue's counters, and how it stands."""
+    agent = host.agent.name
+    stages = {stage: (lambda counts=counts: counts) for stage, counts in host.stages().items()}
+    ready = Family("ready", "gauge", "whether every assigned partition has its engine").add(host.ready, agent=agent)
+    owned = Family("partitions", "gauge", "partitions with an engine").add(len(host.lane.engines), agent=agent)
+    folded = Family("records_folded_total", "counter", "records folded").add(host.lane.folded, agent=agent)
+    sent = Family("records_sent_total", "counter", "records acked").add(host.pump.records, agent=agent)
+    flushes = Family("flushes_total", "counter", "flushes acked").add(host.pump.flushes, agent=agent)
+    lag = Family("lag_records", "gauge", "records between an engine and its log end")
+    for source, records in host.lane.lag().items():
+        lag.add(records, agent=agent, source=source)
+    return join([catalogued(stages)[0].decode(), exposition([ready, owned, folded, sent, flushes, lag])])
+
+
+# ---- the supervisor ------------------------------------------------------------------------------------------------
+async def _supervise(settings: Settings, commands: Mapping[str, Sequence[str]]) -> int:
+    stop = asyncio.Event()
+    _on_signals(stop)
+    checking = asyncio.ensure_future(topics_of(settings))
+    await asyncio.wait({checking, asyncio.ensure_future(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    if stop.is_set():
+        return 0
+    if isinstance(code := checking.result(), int):
+        return code
+    supervisor = Supervisor(commands)
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ASK_S)) as session:
+
+        async def look() -> Report:
+            return await _sum_up(session, settings.web.host, list(supervisor.children.values()))
+
+        runner, port = await serve(application(look), settings.web.host, settings.web.port)
+        log.info("worker: health and metrics at http://%s:%d", settings.web.host, port)
+        await supervisor.run(stop)
+        await runner.cleanup()
+    return 0
+
+
+async def _sum_up(session: aiohttp.ClientSession, host: str, children: Sequence[Child]) -> Report:
+    answers = await asyncio.gather(*(_ask(session, host, child) for child in children))
+    restarts = Family("agent_restarts_total", "counter", "how often the supervisor started an agent again")
+    for child in children:
+        restarts.add(child.restarts, agent=child.name)
+    return Report(
+        all(ready for ready, _, _ in answers),
+        {"agents": {child.name: detail for child, (_, detail, _) in zip(children, answers, strict=True)}},
+        join([exposition([restarts]), *(text for _, _, text in answers)]),
+    )
+
+
+async def _ask(session: aiohttp.ClientSession, host: str, child: Child) -> tuple[bool, Mapping[str, Any], str]:
+    known = {"pid": child.pid, "restarts": child.restarts, "last_exit": child.last_exit, "port": child.port}
+    if not child.port:
+        return False, {"status": "starting", **known}, ""
+    base = f"http://{host}:{child.port}"
+    try:
+        async with session.get(f"{base}/health") as health, session.get(f"{base}/metrics") as metrics:
+            detail = await health.json()
+            return detail["status"] == "ready", {**detail, **known}, await metrics.text()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return False, {"status": "not answering", "error": str(error), **known}, ""
