@@ -1,0 +1,123 @@
+"""Orders to the optimizer: each writes one command to `llm.commands` and returns when the broker has it.
+
+That is all it does: the optimizer obeys at its own place in the log and answers on `llm.optimizations` (`decisions`).
+"""
+
+import getpass
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from app.cli.options import Options
+from app.cli.output import json_option, write_json
+from app.core.commands import ONE_SERVICE_ONLY, About, Args, Command, Freeze, Nothing, SetMode, Verb
+from app.core.document import EVERYWHERE, Mode
+
+
+def _order(verb: Verb, *extra: Callable[[Any], Any]) -> Callable[[Callable[..., Args]], click.Command]:
+    """Make a command of a function that turns the extra options into the command's arguments."""
+
+    def decorate(args_of: Callable[..., Args]) -> click.Command:
+        def run(service: str, actor: str | None, reason: str, *, as_json: bool, **given: Any) -> None:
+            args = args_of(**given)
+            command = Command(service=service, command=verb, args=args, actor=actor or _me(), reason=reason)
+            _send(click.get_current_context().ensure_object(Options), command, as_json=as_json)
+
+        run.__doc__ = args_of.__doc__
+        decorated: Any = run
+        for option in (json_option, _reason, _actor, *reversed(extra), _whom(verb)):
+            decorated = option(decorated)
+        return click.command(verb)(decorated)
+
+    return decorate
+
+
+def _whom(verb: Verb) -> Callable[[Any], Any]:
+    def check(_: click.Context, __: click.Parameter, service: str) -> str:
+        if service == EVERYWHERE and verb in ONE_SERVICE_ONLY:
+            raise click.BadParameter("name one service: this is never done to all of them at once")
+        return service
+
+    return click.argument("service", metavar="SERVICE", callback=check)
+
+
+_actor = click.option("--actor", help="Who orders it [default: your user name].")
+_reason = click.option("--reason", default="", help="Why, for the log of decisions.")
+_decision = click.option(
+    "--decision", "decision_id", default="", metavar="ID", help="Of which decision [default: the open one]."
+)
+
+
+@_order("pause")
+def pause() -> Args:
+    """Start no new change for SERVICE ('*' = all). What runs goes on; `resume` lifts it."""
+    return Nothing()
+
+
+@_order("resume")
+def resume() -> Args:
+    """Lift pause and freeze of SERVICE ('*' = all)."""
+    return Nothing()
+
+
+@_order("freeze", click.option("--hold", is_flag=True, help="Keep the split as it is, even an open trial."))
+def freeze(*, hold: bool) -> Args:
+    """The kill switch: revert the open trial of SERVICE ('*' = all) and change nothing more until `resume`."""
+    return Freeze(hold=hold)
+
+
+@_order("promote", _decision)
+def promote(*, decision_id: str) -> Args:
+    """Take the open trial of SERVICE to 100 % now, without waiting for the verdict."""
+    return About(decision_id)
+
+
+@_order("abort", _decision)
+def abort(*, decision_id: str) -> Args:
+    """End the open trial of SERVICE without a verdict; the incumbent serves."""
+    return About(decision_id)
+
+
+@_order("rollback", _decision)
+def rollback(*, decision_id: str) -> Args:
+    """Go back to what SERVICE served before its last change."""
+    return About(decision_id)
+
+
+@_order("approve", _decision)
+def approve(*, decision_id: str) -> Args:
+    """Say yes to what is proposed for SERVICE."""
+    return About(decision_id)
+
+
+@_order("reject", _decision)
+def reject(*, decision_id: str) -> Args:
+    """Say no to what is proposed for SERVICE."""
+    return About(decision_id)
+
+
+@_order("set-mode", click.argument("mode", type=click.Choice(["observe", "recommend", "approve", "auto"])))
+def set_mode(*, mode: Mode) -> Args:
+    """Set how far SERVICE may act, until its next document."""
+    return SetMode(mode)
+
+
+def _send(options: Options, command: Command, *, as_json: bool) -> None:
+    from app.adapters.kafka.command_log import CommandLog
+
+    settings = options.settings()
+    event = CommandLog(settings).send(command)
+    if as_json:
+        write_json({"id": event, "service": command.service, "command": command.command, "actor": command.actor})
+    else:
+        whom = "all services" if command.service == EVERYWHERE else command.service
+        click.echo(f"{command.command} for {whom} is on {settings.topics.commands} as event {event}")
+        click.echo(f"see what came of it: {options.command('decisions')}", err=True)
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "unknown"
