@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from app.core.freeze import Freeze
+from app.core.ids import stable_id
 from app.core.ports import Applied, Capability, Plan
 from app.core.split import Split
 
@@ -80,7 +81,7 @@ def revert_open_trial(split: Split) -> Split:
 
 def idempotency_key(split: Split, if_match: str | None) -> str:
     """One key per split and replaced state: a retry is the same request, putting a split back after a change is not."""
-    return f"{split.decision_id}:{split.version}:{'frozen' if split.frozen else 'live'}:{if_match or 'new'}"
+    return stable_id("apply", split.service, split.decision_id, split.version, split.frozen, if_match)
 
 
 def next_action(desired: Desired, applied: Applied | None, freeze: Freeze, now: float) -> Action:
@@ -109,9 +110,8 @@ def _allowed(desired: Desired, applied: Applied | None, freeze: Freeze) -> Split
     if desired.split.frozen and (served is None or newness(desired.split) >= newness(served)):
         return desired.split
     if served is None:
-        if desired.append_ms > freeze.since_ms:
-            return None
-        served = desired.split
+        # lost state, or never anything: only what was wanted before the freeze, and never as an open trial
+        return None if desired.append_ms > freeze.since_ms else revert_open_trial(desired.split)
     return served if freeze.hold or served.trial is None else revert_open_trial(served)
 
 
@@ -162,6 +162,6 @@ def _needs(capabilities: frozenset[Capability], split: Split) -> set[Capability]
         only_trial and "single_challenger" in capabilities
     ):
         needs.add("slices")
-    if split.sticky and needs:
+    if split.sticky and (needs or split.trial is not None):
         needs.add("sticky")
     return needs

@@ -37,7 +37,7 @@ class Rollout(msgspec.Struct):
     """One service on its way to its newest split.
 
     ``put``: the last split the gateway is known to have had from us. ``wanting_s``: since when it is known to lack the
-    newest. ``left``: the switch under which a change by hand was found and left; ``taken_back``: a resume came since.
+    newest. ``left``: the switch under which a change by hand was found and left; ``taken_back``: resumed, put it back.
     ``said``: outcomes written since the newest split came, by (type, newness). ``drift``: etag of the last drift told.
     """
 
@@ -142,7 +142,7 @@ class Actuator:
         if ack.status == "ignored":
             self._back_off(rollout, now, 0.0)
             return
-        rollout.put, rollout.attempts, rollout.not_before_s = split, 0, 0.0
+        rollout.put, rollout.attempts, rollout.not_before_s, rollout.taken_back = split, 0, 0.0, False
         self._say(rollout, ACCEPTED, split)
         superseded = newness(rollout.split) > newness(split) and not rollout.freeze.active
         rollout.due_s = now if superseded else now + self.rules.recheck_s
@@ -200,7 +200,7 @@ class Actuator:
             return
         rollout.attempts = 0
         if action.why == "settled":
-            rollout.put, rollout.wanting_s, rollout.taken_back = applied.split, None, False
+            rollout.put, rollout.wanting_s = applied.split, None
             self._say(rollout, ACCEPTED, applied.split)
         elif action.why == "held":
             rollout.put = rollout.put or applied.split

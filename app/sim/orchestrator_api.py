@@ -56,7 +56,8 @@ async def put_configuration(request: web.Request) -> web.Response:
     service = request.match_info.get("service_id")
     if service is not None and service != update.service_id:
         raise Problem(400, "unreadable", f"service_id is {update.service_id!r}, the path says {service!r}")
-    return _take(request, split_of(update))
+    partial = "split" not in update.configuration and update.deployment.initial_percentage < 100
+    return _take(request, split_of(update), "served to all traffic: a share needs configuration.split" * partial)
 
 
 async def delete_configuration(request: web.Request) -> web.Response:
@@ -81,10 +82,10 @@ async def roll_back(request: web.Request) -> web.Response:
     expected = _if_match(request, service)
     if expected is not None and expected != held.etag:
         raise Conflict(f"{service} is at {held.etag}, not at {expected}: read it again")
-    return _taken(state, service, state.rollback(service), created=False)
+    return _taken(state, service, state.rollback(service))
 
 
-def _take(request: web.Request, split: Split) -> web.Response:
+def _take(request: web.Request, split: Split, detail: str = "") -> web.Response:
     state = request.app[STATE]
     key = request.headers.get("Idempotency-Key", "")
     if len(key) > MAX_KEY:
@@ -94,13 +95,16 @@ def _take(request: web.Request, split: Split) -> web.Response:
     ack = state.apply(split, _if_match(request, split.service), key, must_be_new=must_be_new)
     if state.faults.lost_answer and request.transport is not None:
         request.transport.abort()
-    return _taken(state, split.service, ack, created=created)
+    return _taken(state, split.service, ack, created=created, detail=detail)
 
 
-def _taken(state: OrchestratorState, service: str, ack: Ack, *, created: bool) -> web.Response:
+def _taken(
+    state: OrchestratorState, service: str, ack: Ack, *, created: bool = False, detail: str = ""
+) -> web.Response:
     held = state.read(service)
     version = held.split.version if held is not None else None
-    detail = f"version {version} is there already and is newer" if ack.status == "ignored" else ""
+    if ack.status == "ignored":
+        detail = f"version {version} is there already and is newer"
     body = {"service_id": service, "status": ack.status, "version": version, "etag": ack.etag, "detail": detail}
     return _json(body, status=201 if created else 200, etag=ack.etag)
 

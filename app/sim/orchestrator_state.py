@@ -21,9 +21,10 @@ from app.core.split import Split
 
 
 class Faults(msgspec.Struct, kw_only=True):
-    """What goes wrong. ``down``: configuration answers 503. ``dark``: traffic, too. ``slow_s``: pause before an
-    answer. ``stale_s``: a split is taken but served only that much later. ``busy``: 429. ``garbage``: an unreadable answer.
-    ``lost_answer``: acts, then breaks the connection. All but ``stale_s`` show over HTTP only.
+    """What goes wrong. ``down``: configuration answers 503. ``dark``: traffic, too. ``busy``: 429.
+
+    ``slow_s``: pause before an answer. ``garbage``: an unreadable one. ``lost_answer``: acts, then breaks the
+    connection. ``stale_s``: a split is taken but served only that much later. All but the last show over HTTP only.
     """
 
     down: bool = False
