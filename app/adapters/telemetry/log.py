@@ -25,7 +25,7 @@ _SHARED: tuple[Processor, ...] = (
 )
 
 
-def configure_logs(log: Log, stream: TextIO | None = None) -> None:
+def configure_logging(log: Log, stream: TextIO | None = None) -> None:
     """Send all logs of this process to ``stream`` (standard error), from ``log.level`` up. Called again, it replaces
     the earlier configuration. The Kafka client is kept at WARNING and at a bounded rate.
     """
