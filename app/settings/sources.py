@@ -3,7 +3,7 @@
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -49,20 +49,15 @@ def from_file(path: FilePath, origin: str) -> Read:
     given: list[Given] = []
     problems: list[Problem] = []
     for section, table in tables.items():
-        if section in SECTIONS and not isinstance(table, dict):
+        if section not in SECTIONS:
+            problems.append(Problem(f"{path}: [{section}]", _unknown((section, ""))))
+        elif not isinstance(table, dict):
             problems.append(Problem(f"{path}: {section}", f"is {table!r}; must be a table [{section}]"))
-            continue
-        for field, value in _items(table):
-            place = f"{path}: [{section}] {field}"
-            _sort((section, field), Given((section, field), value, place, text=False), given, problems)
+        else:
+            for field, value in table.items():
+                item = Given((section, field), value, f"{path}: [{section}] {field}", text=False)
+                _sort(item, given, problems)
     return given, problems
-
-
-def _items(table: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(table, dict):
-        yield from table.items() if table else ()
-    else:
-        yield "", table
 
 
 def from_environment(env: Mapping[str, str]) -> Read:
@@ -71,7 +66,7 @@ def from_environment(env: Mapping[str, str]) -> Read:
     problems: list[Problem] = []
     for name in sorted(name for name in env if name.startswith(PREFIX)):
         section, _, field = name.removeprefix(PREFIX).lower().partition("__")
-        _sort((section, field), Given((section, field), env[name], _variable(name), text=True), given, problems)
+        _sort(Given((section, field), env[name], _variable(name), text=True), given, problems)
     return given, problems
 
 
@@ -85,15 +80,15 @@ def from_flags(flags: Mapping[str, str]) -> Read:
     problems: list[Problem] = []
     for name, value in flags.items():
         section, _, field = name.partition(".")
-        _sort((section, field), Given((section, field), value, f"flag {name}", text=True), given, problems)
+        _sort(Given((section, field), value, f"flag {name}", text=True), given, problems)
     return given, problems
 
 
-def _sort(path: Path, item: Given, given: list[Given], problems: list[Problem]) -> None:
-    if path in FIELDS:
+def _sort(item: Given, given: list[Given], problems: list[Problem]) -> None:
+    if item.path in FIELDS:
         given.append(item)
     else:
-        problems.append(Problem(item.origin, _unknown(path)))
+        problems.append(Problem(item.origin, _unknown(item.path)))
 
 
 def _unknown(path: Path) -> str:
