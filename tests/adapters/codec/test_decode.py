@@ -63,7 +63,9 @@ def test_a_binary_event_has_its_attributes_in_the_headers(decode, counts):
     assert not counts
 
 
-@pytest.mark.parametrize("content_type", [None, "application/json", "text/json", "application/problem+json; charset=utf-8"])
+@pytest.mark.parametrize(
+    "content_type", [None, "application/json", "text/json", "application/problem+json; charset=utf-8"]
+)
 def test_binary_data_is_json_unless_the_content_type_says_otherwise(decode, content_type):
     assert decode(DATA, headers(content_type=content_type)) == EVENT
 
@@ -143,7 +145,9 @@ def test_an_unknown_type_is_ignored_by_name(decode):
 
 
 def test_the_optimizers_own_events_are_ignored(decode):
-    own = structured({"decision_id": "d"}, "io.llm-platform.optimization.rollout-verified", source="/llm-optimizer/optimize")
+    own = structured(
+        {"decision_id": "d"}, "io.llm-platform.optimization.rollout-verified", source="/llm-optimizer/optimize"
+    )
     assert decode(own, ()) == Ignored("io.llm-platform.optimization.rollout-verified")
 
 
@@ -165,7 +169,9 @@ def test_a_required_attribute_is_required_in_both_modes(decode, name):
     assert decode(DATA, headers(**{name: ""})) == Rejected("missing_attribute", f"`{name}` is required")
 
 
-@pytest.mark.parametrize("time", ["yesterday", "2025-11-09", "2025-11-09T10:15:30", "2025-13-09T10:15:30Z", "1969-12-31T23:59:59Z"])
+@pytest.mark.parametrize(
+    "time", ["yesterday", "2025-11-09", "2025-11-09T10:15:30", "2025-13-09T10:15:30Z", "1969-12-31T23:59:59Z"]
+)
 def test_a_time_that_is_not_rfc_3339_is_rejected_on_the_slow_way(decode, time):
     assert reason(decode(DATA, headers(time=time))) == "bad_time"
     assert reason(decode(structured({**RESPONSE, "x": 1}, time=time), ())) == "bad_time"
