@@ -74,7 +74,8 @@ class Cell(msgspec.Struct, array_like=True):
 
 class CellKey(msgspec.Struct, frozen=True, array_like=True, order=True):
     """Which cell. At ingest ``segment`` is raw (tenant, task type, region joined by U+001F); after the merge it is a
-    declared segment of the service document, ``other`` or ``*``."""
+    declared segment of the service document, ``other`` or ``*``.
+    """
 
     arm: str
     segment: str
@@ -95,10 +96,24 @@ SEPARATOR = "\x1f"
 OVERFLOW = "other"
 """Arm and segment of the cell that takes what exceeds the bound on cells."""
 
-_SUMS = (
-    "n errors latency_ms log_latency log_latency_sq ttft_n ttft_ms input_tokens output_tokens cached_tokens "
-    "input_tokens_sq cost_n cost_usd cost_sq input_cost own_cost_usd"
-).split()
+_SUMS = [
+    "n",
+    "errors",
+    "latency_ms",
+    "log_latency",
+    "log_latency_sq",
+    "ttft_n",
+    "ttft_ms",
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "input_tokens_sq",
+    "cost_n",
+    "cost_usd",
+    "cost_sq",
+    "input_cost",
+    "own_cost_usd",
+]
 
 
 def _add_fields(total: msgspec.Struct, other: msgspec.Struct, names: tuple[str, ...] | list[str]) -> None:
@@ -119,8 +134,7 @@ def add_late(total: Late, other: Late) -> None:
 def add_cell(total: Cell, other: Cell) -> None:
     """Add ``other`` to ``total`` in place; ``other`` is left as it is."""
     _add_fields(total, other, _SUMS)
-    if other.latency_ms_max > total.latency_ms_max:
-        total.latency_ms_max = other.latency_ms_max
+    total.latency_ms_max = max(total.latency_ms_max, other.latency_ms_max)
     for channel, score in other.quality.items():
         add_score(total.quality.setdefault(channel, Score()), score)
     for group, sums in other.groups.items():

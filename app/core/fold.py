@@ -56,7 +56,8 @@ _LOWEST = sketch.bucket(0.0)
 
 class Marks(msgspec.Struct, frozen=True, array_like=True):
     """Commit metadata: watermark and newest closed pane just before the commit offset, newest pane that is complete
-    and acked (``done``), and the position up to which control facts and dead letters are acked (``sent``)."""
+    and acked (``done``), and the position up to which control facts and dead letters are acked (``sent``).
+    """
 
     watermark: int = NEVER
     closed: int = NEVER
@@ -186,7 +187,7 @@ class Fold:
             self._idle = second
             self._idle_news = True
 
-    # ---- fold: synchronous, in offset order (I1) -----------------------------------------------------------------
+    # ---- fold: synchronous, in offset order (I1) ----
     def fold(self, batch: Batch) -> None:
         """Fold ``batch``, which continues exactly at ``position``."""
         decode, headers = self._decode, batch.headers
@@ -230,8 +231,7 @@ class Fold:
         if time_s > self._watermark:
             self._watermark = time_s
             closed = (time_s - self._lateness_s) // PANE_S - 1
-            if closed > self._closed:
-                self._closed = closed
+            self._closed = max(self._closed, closed)
 
     def _add(self, pane: _Pane, offset: int, data: Response | Feedback, *, late: bool) -> Rejected | None:
         service = pane.services.get(data.service)
@@ -260,7 +260,7 @@ class Fold:
             _add_feedback(counted.cell, data)  # type: ignore[arg-type]  # the other member of the union
         return None
 
-    # ---- what is not evidence --------------------------------------------------------------------------------------
+    # ---- what is not evidence ----
     def _pass(self, batch: Batch, i: int, offset: int, event: Event) -> None:
         if type(event) is Rejected:
             self._reject(batch, i, offset, event)
@@ -296,7 +296,7 @@ class Fold:
         if offset >= self._sent:  # a re-read after a crash is not counted twice
             self.counts[what] = self.counts.get(what, 0) + 1
 
-    # ---- cut (I4) --------------------------------------------------------------------------------------------------
+    # ---- cut (I4) ----
     def cut(self) -> Cut:
         """One synchronous snapshot: final partials of the closed panes, control facts, dead letters, marks."""
         if self._flying:
@@ -314,7 +314,11 @@ class Fold:
             self._idle_news = False
         records = [
             *self._control_records(),
-            *(r for p in (range(self._partitions) if beat else sorted(items)) for r in self._partials(p, items.get(p, []))),
+            *(
+                r
+                for p in (range(self._partitions) if beat else sorted(items))
+                for r in self._partials(p, items.get(p, []))
+            ),
             *self._dead,
         ]
         self._control, self._dead = [], []
@@ -352,7 +356,9 @@ class Fold:
                 "facts",
                 key,
                 facts.encode(
-                    facts.Partials(self.source, self._watermark if i == last else None, self._idle, self._topology, chunk)
+                    facts.Partials(
+                        self.source, self._watermark if i == last else None, self._idle, self._topology, chunk
+                    )
                 ),
                 partition,
             )
@@ -426,8 +432,7 @@ def _add_response(cell: Cell, histogram: Histogram, data: Response) -> None:
     cell.output_tokens += data.output_tokens
     cell.cached_tokens += data.cached_tokens
     cell.input_tokens_sq += tokens * tokens
-    if latency > cell.latency_ms_max:
-        cell.latency_ms_max = latency
+    cell.latency_ms_max = max(cell.latency_ms_max, latency)
     failed = data.status != "ok"
     if failed:
         cell.errors += 1
@@ -460,7 +465,12 @@ def _add_response(cell: Cell, histogram: Histogram, data: Response) -> None:
 def _add_feedback(cell: Cell, data: Feedback) -> None:
     _add_score(cell, data.source, data.quality)
     receipt = data.receipt
-    if data.source == "judge" and receipt is not None and receipt.session_group is not None and receipt.slice in COMPARED:
+    if (
+        data.source == "judge"
+        and receipt is not None
+        and receipt.session_group is not None
+        and receipt.slice in COMPARED
+    ):
         group = _group(cell, receipt.session_group)
         group.scores += 1
         group.quality += data.quality

@@ -1,11 +1,11 @@
-"""Stage 2: merge the partials of one facts partition, close panes on the group watermark, step the rows (rules O0-O9).
+"""Stage 2: merge the partials of one facts partition, close panes on the watermark, step the rows (rules O0-O9).
 
 Mutable state. The state after facts offset X is a function of the facts log [0, X] alone (O0): no timers, no clock but
 the log's own append times. Rows are ``applied`` up to a facts offset; a mutation caused by offset X happens once (O2),
 a control fact once per source offset (O7). Outputs are functions of the log too, so a re-emission is byte-identical.
 
-``now`` of a step is the end of the pane it closes (group watermark less lateness, in whole minutes), so decisions do not
-depend on how many panes one watermark happened to close at once.
+``now`` of a step is the end of the pane it closes (group watermark less lateness, in whole minutes), so decisions do
+not depend on how many panes one watermark happened to close at once.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from app.core import facts, service
-from app.core.facts import NEVER, ControlFact, Partial, Partials
 from app.core.batch import Batch
+from app.core.facts import NEVER, ControlFact, Partial, Partials
 from app.core.outputs import Output
 from app.core.pane import PANE_S, RawPane, merge_parts, orient
 from app.core.ports import Cut, Point, Record
@@ -27,8 +27,7 @@ MAX_TICKS = 20_000
 
 
 class KeptRow(msgspec.Struct, frozen=True, array_like=True):
-    """A row as kept in the table ``services``: the facts offset of its last mutation (O2), the source offset of the last
-    control fact by source (O7)."""
+    """A row of the table ``services``: facts offset of its last mutation (O2), last control offset by source (O7)."""
 
     applied: int
     control: dict[str, int]
@@ -106,8 +105,8 @@ class Merge:
             key = META + point.metadata.encode()
             if key not in services:
                 raise LookupError(
-                    f"the changelog of facts partition {partition} has no meta row of writer {point.metadata}, which the "
-                    "committed offset names: the changelog was truncated or belongs to another group"
+                    f"the changelog of facts partition {partition} has no meta row of writer {point.metadata}, "
+                    "which the committed offset names: the changelog was truncated or belongs to another group"
                 )
             meta = _decode_meta(services[key])
             self.position = max(self.position, meta.offset)
@@ -135,7 +134,7 @@ class Merge:
         limit = self._clocks.log_ms - after_ms
         return sorted(name for name, clock in self._clocks.sources.items() if clock.heard_ms < limit)
 
-    # ---- fold --------------------------------------------------------------------------------------------------
+    # ---- fold ----
     def fold(self, batch: Batch) -> None:
         """Fold ``batch``, which continues exactly at ``position``."""
         for i, value in enumerate(batch.values):
@@ -181,10 +180,12 @@ class Merge:
         if fact.idle is not None:
             clock.idle = max(clock.idle, fact.idle)
         limit = clocks.log_ms - self._silent_ms
-        for name in [n for n, c in clocks.sources.items() if c.heard_ms < limit and n.rpartition("-")[0] not in fact.topology]:
+        for name in [
+            n for n, c in clocks.sources.items() if c.heard_ms < limit and n.rpartition("-")[0] not in fact.topology
+        ]:
             del clocks.sources[name]  # a topic taken out of the settings must not mark every pane incomplete for ever
 
-    # ---- close (O4, O8) ------------------------------------------------------------------------------------------
+    # ---- close (O4, O8) ----
     def _advance(self, offset: int) -> None:
         limit = self._clocks.log_ms - self._silent_ms
         heard = [c for c in self._clocks.sources.values() if c.heard_ms >= limit]
@@ -230,7 +231,7 @@ class Merge:
         standing = self._rows.values.get(BROADCAST)
         return KeptRow(-1, {}, service.new_row(name, standing.row if standing else None))
 
-    # ---- control (O2, O7) --------------------------------------------------------------------------------------
+    # ---- control (O2, O7) ----
     def _control(self, offset: int, fact: ControlFact) -> None:
         names = sorted({BROADCAST, *self._rows.values}) if fact.service == BROADCAST else [fact.service]
         now_s = max(0, (self._clocks.closed + 1) * PANE_S)
@@ -253,7 +254,7 @@ class Merge:
     def _tally(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
 
-    # ---- checkpoint (O3, O5, O6) -------------------------------------------------------------------------------
+    # ---- checkpoint (O3, O5, O6) ----
     def cut(self) -> Cut:
         """One synchronous snapshot: outputs, then windows, then rows with this writer's meta row, then the commit."""
         if self._flying:
@@ -299,7 +300,9 @@ class _Turn:
     def ticks(self, until_s: int) -> None:
         """Pass the deadlines at whole minutes up to ``until_s``, in order."""
         for _ in range(MAX_TICKS):
-            deadlines = [d for d in (self.row.deadline_s, self.windows.deadline_s if self.windows else None) if d is not None]
+            deadlines = [
+                d for d in (self.row.deadline_s, self.windows.deadline_s if self.windows else None) if d is not None
+            ]
             boundary = -(-min(deadlines) // PANE_S) * PANE_S if deadlines else None
             if boundary is None or boundary > until_s:
                 return
@@ -318,11 +321,13 @@ def _past(deadline_s: int | None, now_s: int) -> bool:
 
 def _newest(known: Partial | None, partial: Partial) -> Partial:
     """O1: partials are cumulative for their source; the highest hwm wins, cell by cell for early ones."""
-    if known is None or partial.hwm > known.hwm and partial.full:
+    if known is None or (partial.full and partial.hwm > known.hwm):
         return partial
     if partial.hwm < known.hwm or (partial.hwm == known.hwm and known.full):
         return known
     if partial.full:
         return partial
     cells = {c.key: c for c in known.cells} | {c.key: c for c in partial.cells}
-    return Partial(partial.service, partial.pane, partial.hwm, False, partial.late, list(cells.values()), known.histograms)
+    return Partial(
+        partial.service, partial.pane, partial.hwm, False, partial.late, list(cells.values()), known.histograms
+    )

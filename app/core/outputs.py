@@ -1,4 +1,4 @@
-"""What the brain says: outputs in the order they were decided. Ids are deterministic, so a re-emission is byte-identical."""
+"""What the brain says, in the order it was decided. Ids are deterministic, so a re-emission is byte-identical."""
 
 from typing import Literal
 
@@ -21,7 +21,7 @@ EXPERIMENT_COMPLETED = "io.llm-platform.experiment.completed"
 
 
 class Output(msgspec.Struct, frozen=True):
-    """One CloudEvent to write: ``data`` is JSON bytes, ``time_s`` the group watermark (epoch seconds) it was decided at."""
+    """One CloudEvent to write: ``data`` is JSON bytes, ``time_s`` the event time (epoch seconds) it was decided at."""
 
     role: OutputRole
     type: str

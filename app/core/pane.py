@@ -1,7 +1,7 @@
 """A closed minute of one service, before and after the service document gave it meaning.
 
-``RawPane`` is what the merge knows: raw facts of all sources. ``orient`` maps raw segment parts to declared segments and
-prices what came without a cost; both may change with the document, so they are applied here and never at ingest.
+``RawPane`` is what the merge knows: raw facts of all sources. ``orient`` maps raw segment parts to declared segments
+and prices what came without a cost; both may change with the document, so they are applied here and never at ingest.
 """
 
 import msgspec
@@ -36,7 +36,8 @@ class RawPane(msgspec.Struct):
 
 class ClosedPane(msgspec.Struct):
     """A pane with declared segments and costs. ``arms`` holds (arm, segment) with histograms; ``cells`` every
-    (arm, segment, slice, version). Arm "" is feedback without a receipt."""
+    (arm, segment, slice, version). Arm "" is feedback without a receipt.
+    """
 
     number: int
     complete: bool
@@ -89,6 +90,11 @@ def _priced(cell: Cell, price: TokenPrice | None) -> Cell:
     copy = copy_cell(cell)
     if cell.unpriced is not None and price is not None:
         known = costs(cell, price)
-        copy.cost_n, copy.cost_usd, copy.cost_sq, copy.input_cost = known.n, known.total, known.squares, known.input_cost
+        copy.cost_n, copy.cost_usd, copy.cost_sq, copy.input_cost = (
+            known.n,
+            known.total,
+            known.squares,
+            known.input_cost,
+        )
         copy.unpriced = None
     return copy

@@ -1,7 +1,7 @@
 """Tumbling event-time windows of 1, 5, 15 and 60 minutes over closed panes, and the aggregates they become.
 
-``Windows`` is kept in the table ``windows``. It lies downstream of the row: it is computed from panes the row's document
-has oriented and never read back by ``step``, so its changelog record is written before the row's, and a crash between
+``Windows`` is kept in the table ``windows``. It lies downstream of the row: it is computed from panes the row's
+document has oriented and never read back by ``step``, so its changelog record is written before the row's, and a crash between
 the two replays the row exactly while the windows skip what they already hold.
 
 Rows: one per (arm, segment) with slice ``*`` and quantiles; one per slice besides (sums only); one service total with
@@ -16,7 +16,7 @@ from app.core.cell import Cell, CellKey, Late, Score, Summary, add_cell, add_lat
 from app.core.events import rfc3339
 from app.core.fold import UNATTRIBUTED
 from app.core.ids import stable_id
-from app.core.outputs import AGGREGATE, Output
+from app.core.outputs import AGGREGATE, Output, OutputRole
 from app.core.pane import ClosedPane
 from app.core.sketch import Histogram, merge_into, pack, quantile
 
@@ -133,11 +133,12 @@ def _add_cell_without_groups(total: Cell, cell: Cell) -> None:
     total.groups = {}
 
 
-# ---- the aggregate event -----------------------------------------------------------------------------------------------
+# ---- the aggregate event ----
 def aggregates(window: Window, service: str) -> list[Output]:
     """The aggregate events of a finished window, in fixed order."""
     rows: list[dict[str, Any]] = []
-    total, histogram = Cell(), {}
+    total = Cell()
+    histogram: Histogram = {}
     for sums in window.arms:
         add_cell(total, sums.cell)
         merge_into(histogram, sums.histogram)
@@ -154,7 +155,9 @@ def aggregates(window: Window, service: str) -> list[Output]:
     return [_output(window, service, row) for row in rows]
 
 
-def _row(window: Window, service: str, key: tuple[str, str, str], cell: Cell, histogram: Histogram | None) -> dict[str, Any]:
+def _row(
+    window: Window, service: str, key: tuple[str, str, str], cell: Cell, histogram: Histogram | None
+) -> dict[str, Any]:
     arm, segment, slice_ = key
     return {
         "service": service,
@@ -207,5 +210,5 @@ _json = msgspec.json.Encoder(order="deterministic").encode
 
 def _output(window: Window, service: str, row: dict[str, Any]) -> Output:
     identity = stable_id(AGGREGATE, service, window.size_s, window.start_s, row["arm"], row["segment"], row["slice"])
-    role = "aggregates_hourly" if window.size_s == SIZES_S[-1] else "aggregates"
+    role: OutputRole = "aggregates_hourly" if window.size_s == SIZES_S[-1] else "aggregates"
     return Output(role, AGGREGATE, identity, service, window.end_s, _json(row))

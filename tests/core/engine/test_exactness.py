@@ -76,8 +76,13 @@ def both(seed: int, landed: dict[str, world.Landed], *, crashes: float, run: int
     for partition in range(PARTITIONS):
         mix = random.Random(f"mix{seed}{partition}")
         names = [f"s{partition}", f"s{partition + 2}"]
-        control = [world.control_fact(i, mix.choice([*names, "*"]), mix.choice(["configure", "freeze", "resume"])) for i in range(8)]
-        again = [c for c in control for _ in range(1 + (mix.random() < 0.4))]  # ingest repeats them in order after a crash
+        control = [
+            world.control_fact(i, mix.choice([*names, "*"]), mix.choice(["configure", "freeze", "resume"]))
+            for i in range(8)
+        ]
+        again = [
+            c for c in control for _ in range(1 + (mix.random() < 0.4))
+        ]  # ingest repeats them in order after a crash
         log = world.interleave(mix, [*(x.facts[partition] for x in landed.values()), control + again[3:]])
         said[partition] = world.stage2(random.Random(f"run{seed}{partition}{run}"), partition, log, crashes=crashes)
     return said

@@ -39,7 +39,7 @@ Log = list[tuple[int, bytes]]
 """(offset, value) in order; offsets may have holes."""
 
 
-# ---- a codec small enough to be obvious: what the engines fold is decided by the event, not by its bytes -------------
+# ---- a codec small enough to be obvious: what the engines fold is decided by the event, not by its bytes ----
 _events = msgspec.msgpack.Decoder(tuple[str, bytes])
 _kinds: dict[str, type] = {k.__name__: k for k in (ResponseEvent, FeedbackEvent, ControlEvent, Rejected, Ignored)}
 
@@ -72,7 +72,7 @@ def batch(source: str, records: Log, end: int, append_ms: int = 1 << 52) -> Batc
     return Batch(source, [v for _, v in records], offsets, start=start, end=end, segments=[(end, append_ms)])
 
 
-# ---- logs ----------------------------------------------------------------------------------------------------------------
+# ---- logs ----
 def response(identity: str, time_s: int, service: str, arm: str, **more: object) -> ResponseEvent:
     data = {"service": service, "model": arm, "latency_ms": 1.0 + hash_of(identity) % 97, "cost_usd": 0.5, **more}
     return ResponseEvent(identity, "/test", "response", msgspec.convert(data, Response), rfc3339(time_s))
@@ -80,7 +80,13 @@ def response(identity: str, time_s: int, service: str, arm: str, **more: object)
 
 def feedback(identity: str, time_s: int, service: str, arm: str) -> FeedbackEvent:
     receipt = Receipt(service, arm, slice="trial", version=1, session_group=hash_of(identity) % 64)
-    return FeedbackEvent(identity, "/test", "feedback", Feedback(service=service, source="judge", quality=0.5, receipt=receipt), rfc3339(time_s))
+    return FeedbackEvent(
+        identity,
+        "/test",
+        "feedback",
+        Feedback(service=service, source="judge", quality=0.5, receipt=receipt),
+        rfc3339(time_s),
+    )
 
 
 def hash_of(text: str) -> int:
@@ -89,7 +95,11 @@ def hash_of(text: str) -> int:
 
 
 def command(identity: str, service: str, name: str) -> ControlEvent:
-    data = {"service": service, "command": name, "args": {"document": {"service": service}} if name == "configure" else {}}
+    data = {
+        "service": service,
+        "command": name,
+        "args": {"document": {"service": service}} if name == "configure" else {},
+    }
     return ControlEvent(identity, "/test", "io.llm-platform.optimizer.command", service, msgspec.json.encode(data), "")
 
 
@@ -105,7 +115,9 @@ def evidence_logs(rnd: random.Random, events: int = 300) -> dict[str, Log]:
         make = rnd.random()
         event: Event = response(f"e{i}", when, service, arm) if make < 0.9 else feedback(f"e{i}", when, service, arm)
         log.append(encode(Rejected("garbage", str(i)) if make > 0.98 else event))
-        if rnd.random() < 0.03 and isinstance(event, ResponseEvent):  # the same id from another producer is another event
+        if rnd.random() < 0.03 and isinstance(
+            event, ResponseEvent
+        ):  # the same id from another producer is another event
             log.append(encode(msgspec.structs.replace(event, source="/other")))
         if rnd.random() < 0.15:
             log.append(log[-min(len(log), rnd.randrange(1, 40))])
@@ -114,7 +126,7 @@ def evidence_logs(rnd: random.Random, events: int = 300) -> dict[str, Log]:
     return {name: [(j * (1 + i), v) for j, v in enumerate(log)] for i, (name, log) in enumerate(logs.items())}
 
 
-# ---- stage 1 -------------------------------------------------------------------------------------------------------------
+# ---- stage 1 ----
 @dataclass
 class Landed:
     """What reached the facts log, by partition, in order, and the dead letters."""
@@ -165,7 +177,9 @@ class Owner(Generic[E]):
             self.engine.fold(batch("x-0", ahead, ahead[-1][0] + 1))
 
 
-def drive(rnd: random.Random, log: Log, make: Callable[[Point | None], E], put: Callable[[Record], None], *, crashes: float) -> E:
+def drive(
+    rnd: random.Random, log: Log, make: Callable[[Point | None], E], put: Callable[[Record], None], *, crashes: float
+) -> E:
     """Run incarnations until the log is folded and acked. Crashes leave zombies that go on folding and sending."""
     committed: Point | None = None
     owner, zombies, left = Owner(make(None), put), [], 6 if crashes else 0
@@ -217,7 +231,7 @@ def stage1(rnd: random.Random, source: str, log: Log, *, crashes: float, **more:
     return landed, engine
 
 
-# ---- stage 2 -------------------------------------------------------------------------------------------------------------
+# ---- stage 2 ----
 @dataclass
 class Store:
     """The changelogs as a loader would see them, and every output that landed."""
