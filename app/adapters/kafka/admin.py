@@ -148,7 +148,11 @@ def apply(settings: Settings, admin: TopicAdmin) -> list[Difference]:
 def _wait_until_shown(settings: Settings, admin: TopicAdmin) -> None:
     left: list[Difference] = []
     pauses = stamina.retry_context(
-        on=_UnsettledError, attempts=None, timeout=settings.kafka.request_timeout_s, wait_initial=0.05, wait_max=1.0
+        on=_UnsettledError,
+        attempts=None,
+        timeout=settings.kafka.request_timeout_s,
+        wait_initial=SHOWN_PAUSE_S,
+        wait_max=1.0,
     )
     try:
         for attempt in pauses:
