@@ -5,25 +5,18 @@ crash could lose; two actuators on one service are kept apart by the etag and do
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import logging
 
 from app.core.actuation import Apply, Revert, idempotency_key
 from app.core.actuator import Actuator
-from app.core.batch import Batch
-from app.core.ports import Engine, Gateway, GatewayError
+from app.core.ports import Gateway, GatewayError
+
+log = logging.getLogger(__name__)
 
 PARALLEL = 8
 """Services looked at together: a gateway that answers slowly holds up no more than these."""
 LOOKS = 200
 """Services looked at in one call, so that the caller gets to write outcomes in between."""
-
-
-async def take(batches: AsyncIterator[Batch], admit: Callable[[Batch], Engine | None]) -> None:
-    """Fold splits as they come; ``actuate`` does the rest."""
-    async for batch in batches:
-        engine = admit(batch)
-        if engine is not None:
-            engine.fold(batch)
 
 
 async def actuate(engine: Actuator, gateway: Gateway, now: float, *, looks: int = LOOKS) -> int:
@@ -43,9 +36,15 @@ async def look(engine: Actuator, gateway: Gateway, service: str, now: float) -> 
         if not isinstance(action, Apply | Revert):
             return
         split, if_match = action.split, action.if_match
-        if engine.unsupported(service, split, gateway.plan(applied.split if applied else None, split), now):
+        plan = gateway.plan(applied.split if applied else None, split)
+        if engine.unsupported(service, split, plan, now):
             return
         send = gateway.revert if isinstance(action, Revert) else gateway.apply
-        engine.took(service, split, await send(split, if_match, idempotency_key(split, if_match)), now)
+        ack = await send(split, if_match, idempotency_key(split, if_match))
+        engine.took(service, split, ack, now)
+        log.info(
+            "%s: version %d %s by %s: %s", service, split.version, ack.status, gateway.name, "; ".join(plan.changes)
+        )
     except GatewayError as error:
         engine.failed(service, error, now, split)
+        log.debug("%s: %s: %s", service, type(error).__name__, error)

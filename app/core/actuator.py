@@ -38,7 +38,7 @@ class Rollout(msgspec.Struct):
 
     ``put``: the last split the gateway is known to have had from us. ``wanting_s``: since when it is known to lack the
     newest. ``left``: the switch under which a change by hand was found and left; ``taken_back``: resumed, put it back.
-    ``said``: outcomes written since the newest split came, by (type, newness). ``drift``: etag of the last drift told.
+    ``said``: outcomes written since the newest decision came. ``drift``: etag of the last drift told.
     """
 
     split: Split
@@ -51,7 +51,7 @@ class Rollout(msgspec.Struct):
     wanting_s: float | None = None
     left: Freeze | None = None
     taken_back: bool = False
-    said: set[tuple[str, tuple[int, bool]]] = set()
+    said: set[tuple[str, str, bool]] = set()
     drift: str = ""
 
 
@@ -90,8 +90,9 @@ class Actuator:
         known = self.rollouts.get(split.service)
         if known is not None:
             if newness(split) >= newness(known.split) and split != known.split:
-                known.split, known.append_ms = split, append_ms
-                known.wanting_s, known.due_s, known.said = None, known.not_before_s, set()
+                if split.decision_id != known.split.decision_id:
+                    known.wanting_s, known.said = None, set()
+                known.split, known.append_ms, known.due_s = split, append_ms, known.not_before_s
         elif len(self.rollouts) >= self.rules.max_services:
             self.counts["over_limit"] += 1
         else:
@@ -162,7 +163,7 @@ class Actuator:
             if newness(split) >= newness(rollout.split) or rollout.freeze.active:
                 rollout.due_s = now + max(self.rules.recheck_s, self.rules.backoff_limit_s)
             return
-        if (ACCEPTED, newness(rollout.split)) not in rollout.said:
+        if _what(ACCEPTED, rollout.split) not in rollout.said:
             self._want(rollout, now, "the gateway did not answer, or not usably,")
         self._back_off(rollout, now, error.retry_after_s if isinstance(error, Unavailable) else 0.0)
 
@@ -234,8 +235,8 @@ class Actuator:
             rollout.drift = applied.etag
 
     def _say(self, rollout: Rollout, type_: str, split: Split, error: str | None = None) -> None:
-        """One outcome once per version, however often it is found true."""
-        what = (type_, newness(split))
+        """One outcome once per decision, however often it is found true and however its weights move afterwards."""
+        what = _what(type_, split)
         if what not in rollout.said and self._write(outcome_record(type_, split, self.rules.gateway, error)):
             rollout.said.add(what)
 
@@ -252,6 +253,11 @@ def _freeze(rollout: Rollout) -> Freeze:
     if rollout.left is not None and rollout.left == rollout.freeze:
         return Freeze(active=True, hold=True, since_ms=rollout.freeze.since_ms)
     return rollout.freeze
+
+
+def _what(type_: str, split: Split) -> tuple[str, str, bool]:
+    """What an outcome speaks of. Minute weights come in new versions of the same decision: they are not told again."""
+    return (type_, split.decision_id or f"version {split.version}", split.frozen)
 
 
 def _counter(error: GatewayError) -> str:

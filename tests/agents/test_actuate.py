@@ -5,7 +5,6 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from agents.actuate import take
 from app.adapters.gateways.memory import MemoryGateway
 from app.core.actuation import Apply, Nothing
 from app.core.actuator import Actuator
@@ -396,6 +395,24 @@ class TestChangedByHand:
         assert "version 99" in told(failed)["error"]
 
 
+async def test_versions_that_only_move_weights_are_applied_and_not_told_again():
+    world = World()
+    for version in range(1, 5):
+        world.publish(split(version, decision_id="d1"))
+        await world.drive(60)
+        assert world.held() == split(version, decision_id="d1")
+    assert types(world.write()) == [ACCEPTED]
+
+
+async def test_moving_weights_do_not_put_off_the_deadline_of_their_decision():
+    world = World()
+    world.gateway.failure = "down"
+    for version in range(1, 9):
+        world.publish(split(version, decision_id="d1"))
+        await world.drive(20)
+    assert types(world.write()) == [FAILED]
+
+
 class Forgetful(MemoryGateway):
     async def apply(self, split, if_match, idempotency_key):
         return Ack("applied", "e")
@@ -462,13 +479,3 @@ class TestTheLog:
         world.publish(split(1))
         assert world.engine.cut().point == before
         world.engine.committed(before)
-
-    async def test_batches_that_are_admitted_are_folded(self):
-        engine = Actuator(RULES, Freezes(decode_command))
-
-        async def batches():
-            yield logged(split(1, service="a"))
-            yield logged(split(1, service="b"), start=1)
-
-        await take(batches(), lambda one: engine if one.start else None)
-        assert list(engine.rollouts) == ["b"]

@@ -1,5 +1,6 @@
 """A circuit breaker in front of a gateway: one that does not answer is left alone for a while, then asked once."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Literal, TypeVar
 
@@ -7,6 +8,8 @@ import msgspec
 
 from app.core.ports import Ack, Applied, Capability, Gateway, GatewayError, Plan, Unavailable
 from app.core.split import Split
+
+log = logging.getLogger(__name__)
 
 State = Literal["closed", "open", "half-open"]
 T = TypeVar("T")
@@ -20,16 +23,17 @@ class BreakerOptions(msgspec.Struct, frozen=True):
 
 
 class Breaker:
-    """Mutable: counts failures in a row. ``clock`` is steady, in seconds; ``changed`` is told every new state."""
+    """Mutable: counts failures in a row. ``clock`` is steady, in seconds.
 
-    def __init__(
-        self, options: BreakerOptions, clock: Callable[[], float], changed: Callable[[State], None] | None = None
-    ) -> None:
+    ``counts``: breaker_opened (how often it did), breaker_turned_away (calls not made because of it).
+    """
+
+    def __init__(self, options: BreakerOptions, clock: Callable[[], float], name: str = "gateway") -> None:
         self.state: State = "closed"
-        self.opened = 0
+        self.counts = {"breaker_opened": 0, "breaker_turned_away": 0}
         self._options = options
         self._clock = clock
-        self._changed = changed
+        self._name = name
         self._failures = 0
         self._until_s = 0.0
 
@@ -39,6 +43,7 @@ class Breaker:
             return
         left_s = self._until_s - self._clock()
         if left_s > 0:
+            self.counts["breaker_turned_away"] += 1
             raise Unavailable("the circuit breaker is open: the gateway failed repeatedly", left_s)
         # the next probe has its own pause, should this one never come back
         self._until_s = self._clock() + self._options.pause_s
@@ -60,9 +65,8 @@ class Breaker:
         if state == self.state:
             return
         self.state = state
-        self.opened += state == "open"
-        if self._changed is not None:
-            self._changed(state)
+        self.counts["breaker_opened"] += state == "open"
+        log.log(logging.WARNING if state == "open" else logging.INFO, "circuit breaker of %s: %s", self._name, state)
 
 
 class BreakerGateway:
