@@ -2,7 +2,7 @@
 
 >>> from app.settings import load
 >>> load(flags={"ingest.lateness_s": "45"}).ingest.lateness_s
-45.0
+45
 """
 
 from app.settings.kafka import Kafka

@@ -88,10 +88,11 @@ def _value(item: Given, field: Field) -> Any:
 
 
 def _typed(item: Given, field: Field) -> Any:
-    """A duration written with units, as a number; the rest as it is. TOML integers are numbers, too."""
+    """A duration written with units, as a number (whole where it is); the rest as it is."""
     if field.name.endswith("_s") and isinstance(item.value, str):
         seconds = duration_s(item.value.strip())
-        return item.value if seconds is None else seconds
+        if seconds is not None:
+            return int(seconds) if seconds.is_integer() else seconds
     return item.value.strip() if item.text and not field.secret else item.value
 
 

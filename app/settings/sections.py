@@ -31,23 +31,23 @@ class Ingest(Section, frozen=True, kw_only=True):
     """Stage 1: evidence into panes per source."""
 
     lateness_s: Annotated[
-        float,
+        int,
         Meta(
             ge=0,
             le=3600,
             description="Allowed lateness: a minute closes this long after its end in event time. Later events count as"
             " spend, never as statistics.",
         ),
-    ] = 30.0
+    ] = 30
     ahead_s: Annotated[
-        float,
+        int,
         Meta(
             ge=0,
             le=3600,
             description="How far an event's own time may run ahead of the broker's; more is cut. At most lateness_s, "
             "else one wrong clock would close minutes of all others.",
         ),
-    ] = 30.0
+    ] = 30
     flush_s: Annotated[
         float,
         Meta(
@@ -79,14 +79,14 @@ class Optimize(Section, frozen=True, kw_only=True):
         float, Meta(gt=0, le=60, description="Interval of checkpoints: outputs, then rows, then the commit.")
     ] = 1.0
     silent_s: Annotated[
-        float,
+        int,
         Meta(
             ge=1,
             le=86_400,
             description="A source without any sign of life for this long in log time no longer holds closes back; they "
             "then come with complete=false. Longer than the longest outage to be ridden out.",
         ),
-    ] = 900.0
+    ] = 900
     max_services: Annotated[
         int,
         Meta(

@@ -167,9 +167,9 @@ def test_a_file_that_is_no_toml_is_named(config: Path, content: bytes):
     [
         (
             {"ingest.lateness_s": "10"},
-            "flag ingest.lateness_s: ingest.ahead_s is 30.0; must be at most ingest.lateness_s",
+            "flag ingest.lateness_s: ingest.ahead_s is 30; must be at most ingest.lateness_s",
         ),
-        ({"ingest.ahead_s": "31"}, "flag ingest.ahead_s: ingest.ahead_s is 31.0; must be at most ingest.lateness_s"),
+        ({"ingest.ahead_s": "31"}, "flag ingest.ahead_s: ingest.ahead_s is 31; must be at most ingest.lateness_s"),
         ({"kafka.heartbeat_s": "4"}, "must be at most a third of kafka.session_timeout_s"),
         ({"kafka.session_timeout_s": "40", "ingest.idle_s": "40", "kafka.heartbeat_s": "3"}, "kafka.request_timeout_s"),
         ({"ingest.idle_s": "9"}, "must be at least kafka.session_timeout_s"),

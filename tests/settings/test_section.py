@@ -32,7 +32,7 @@ def test_every_number_has_both_bounds():
 
 
 def test_every_number_of_a_unit_names_it():
-    assert FIELDS[("ingest", "lateness_s")].allowed == "a number of seconds of at least 0 and at most 3,600"
+    assert FIELDS[("ingest", "lateness_s")].allowed == "a whole number of seconds of at least 0 and at most 3,600"
     assert (
         FIELDS[("kafka", "fetch_max_wait_ms")].allowed
         == "a whole number of milliseconds of at least 1 and at most 5,000"

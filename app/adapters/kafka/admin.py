@@ -151,8 +151,9 @@ def _wait_until_shown(settings: Settings, admin: TopicAdmin) -> None:
         on=_UnsettledError,
         attempts=None,
         timeout=settings.kafka.request_timeout_s,
-        wait_initial=SHOWN_PAUSE_S,
+        wait_initial=0.05,
         wait_max=1.0,
+        wait_jitter=0.05,
     )
     try:
         for attempt in pauses:
