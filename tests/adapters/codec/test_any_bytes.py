@@ -1,5 +1,6 @@
 """Whatever comes, ``decode`` answers with a value, and what that is depends on the record alone."""
 
+import contextlib
 import json
 from collections import Counter
 from typing import Any
@@ -136,8 +137,6 @@ def test_a_time_reads_the_same_whether_or_not_its_second_was_read_before(time):
             return None
 
     first = read()
-    try:
+    with contextlib.suppress(ValueError):
         epoch_s(time[:19] + "Z")
-    except ValueError:
-        pass
     assert read() == first

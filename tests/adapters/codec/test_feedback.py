@@ -18,7 +18,7 @@ AS_OBJECT = {
 }
 
 
-def quality(decode, **data):
+def quality(decode, **data: object):
     event = decode(feedback(service="chatbot", **data), ())
     assert type(event) is FeedbackEvent, event
     return event.data.quality
