@@ -42,11 +42,11 @@ def worker(options: Options, agents: tuple[str, ...], agent: str | None, tee: Pa
     are missing or wrong; of a single agent also 3 a flush failed, 4 its state could not be loaded, 6 it crashed,
     8 its supervisor is gone. A worker may be killed at any moment: nothing is lost or counted twice.
     """
-    from app.adapters.telemetry import configure_logs
+    from app.adapters.telemetry.log import configure_logging
     from app.main import run_agent, run_supervisor
 
     settings = options.settings()
-    configure_logs(settings.log)
+    configure_logging(settings.log)
     if agent is not None:
         return run_agent(settings, agent, tee, supervised=supervised)  # type: ignore[arg-type]  # click checked it
     chosen = agents or (NAMES if settings.gateway.kind != "none" else NAMES[:2])

@@ -1,0 +1,85 @@
+"""Real worker processes: started, killed, stopped, continued, ended. Only processes started here are touched."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from tests.e2e.harness.broker import ROOT
+from tests.e2e.harness.deployment import Deployment
+
+POLL_S = 0.05
+
+
+class Worker:
+    """``llm-optimizer worker`` and its agents."""
+
+    def __init__(self, deployment: Deployment, log: Path) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "app.cli.main", "worker", "--agents", "ingest,optimize"],
+                cwd=ROOT, env=dict(deployment.env), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        agents = self.agents()
+        self.kill()
+        psutil.wait_procs(agents.values(), timeout=10)
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def agents(self) -> dict[str, psutil.Process]:
+        """The agents' processes by name."""
+        try:
+            children = psutil.Process(self._process.pid).children()
+            return {_agent(child): child for child in children if _agent(child)}
+        except psutil.NoSuchProcess:
+            return {}
+
+    def await_agent(self, name: str, within_s: float = 30) -> psutil.Process:
+        """The agent's process, once it runs."""
+        until(lambda: name in self.agents(), within_s, f"{name} does not run; see {self.log}")
+        return self.agents()[name]
+
+    def kill(self) -> None:
+        """kill -9 of the supervisor; its agents die with it."""
+        if self.alive:
+            self._process.kill()
+        self._process.wait(10)
+
+    def terminate(self, within_s: float) -> int:
+        """SIGTERM; the exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(within_s)
+
+    def text(self) -> str:
+        """Everything it has logged."""
+        return self.log.read_text(errors="replace")
+
+
+def _agent(process: psutil.Process) -> str:
+    try:
+        words = process.cmdline()
+    except psutil.Error:
+        return ""
+    return words[words.index("--agent") + 1] if "--agent" in words else ""
+
+
+def until(condition: Callable[[], bool], within_s: float, complaint: str) -> None:
+    """Wait for something observable, within bounds."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(complaint)
+        time.sleep(POLL_S)
