@@ -1,0 +1,184 @@
+"""What a trial's evidence says: harm, safe, hold or timeout, with an always-valid interval for every metric.
+
+Roll back when the lower bound of harm is above 0 (strict) or above the tolerance (lenient); next step when every upper
+bound of harm is inside its tolerance and the step lasted; else hold: missing or little data never rolls back.
+Each metric's bounds hold one-sided with error ``alpha`` / number of judged metrics over all looks (STATISTICS 5).
+"""
+
+import math
+from typing import Literal
+
+import msgspec
+
+from app.core.stats.confidence import half_width, p_value
+from app.core.stats.reward import Objective, lognormal_variance
+from app.core.stats.within_minute import Contrast, Difference, close, difference, ratio, variance_of
+from app.core.trial import Evidence, Guardrails, Trial
+
+Kind = Literal["harm", "safe", "hold", "timeout"]
+
+_LOG_FLOOR = 1e-4
+"""Least variance of a log latency or of a relative cost: 1 % per request, so that constant values are not certain."""
+
+
+class Interval(msgspec.Struct, frozen=True, array_like=True):
+    """Change of one metric, trial against control: points (quality, errors) or ratio - 1 (latency, cost), or reward.
+
+    ``low`` and ``high`` are None while nothing is known; ``n`` effective pairs, ``trial_n`` and ``control_n``
+    observations; ``tolerance`` of harm in the same unit; ``harm_p``: always-valid p-value of "no harm".
+    """
+
+    metric: str = ""
+    estimate: float = 0.0
+    low: float | None = None
+    high: float | None = None
+    n: float = 0.0
+    trial_n: int = 0
+    control_n: int = 0
+    tolerance: float = 0.0
+    harm_p: float = 1.0
+
+
+class Verdict(msgspec.Struct, frozen=True, array_like=True):
+    """``metric``: the one that decided or is waited for. ``doubtful``: harm was judged on incomplete panes too.
+
+    ``reward``: difference of the composite reward at the last step, and whether it is a proven ``benefit``.
+    """
+
+    kind: Kind = "hold"
+    metric: str = ""
+    reason: str = ""
+    intervals: tuple[Interval, ...] = ()
+    reward: Interval | None = None
+    benefit: bool = False
+    doubtful: bool = False
+
+
+class _Harm(msgspec.Struct, frozen=True):
+    """Bounds of harm on the scale the rule works on (log for latency), and the limits on that scale."""
+
+    low: float
+    high: float
+    tolerance: float
+    interval: Interval
+
+
+def judge(trial: Trial, guardrails: Guardrails, objective: Objective | None = None) -> Verdict:
+    """The verdict as of the last observed pane. Harm is looked for in all panes, safety in complete ones only."""
+    harms = _harms(trial.evidence, guardrails)
+    intervals = tuple(harm.interval for harm in harms)
+    reward = reward_interval(trial.evidence, objective, guardrails) if objective and trial.last_step else None
+    benefit = reward is not None and reward.low is not None and reward.low > 0.0
+    doubtful = trial.doubtful is not None
+    seen = _harms(trial.doubtful, guardrails) if trial.doubtful is not None else harms
+    proven = [harm for harm in seen if harm.low > (0.0 if guardrails.strict(harm.interval.metric) else harm.tolerance)]
+    if proven:
+        worst = max(proven, key=lambda harm: harm.low / harm.tolerance if harm.tolerance else math.inf)
+        shown = tuple(harm.interval for harm in seen)
+        return Verdict("harm", worst.interval.metric, "harm is certain", shown, reward, benefit, doubtful)
+    kind, metric, reason = _safety(trial, guardrails, harms)
+    return Verdict(kind, metric, reason, intervals, reward, benefit, doubtful)
+
+
+def _safety(trial: Trial, guardrails: Guardrails, harms: list[_Harm]) -> tuple[Kind, str, str]:
+    unsure = [harm for harm in harms if not harm.high < harm.tolerance]
+    scored = next((h.interval for h in harms if h.interval.metric == "quality"), None)
+    few = scored is not None and min(scored.trial_n, scored.control_n) < guardrails.scored_min
+    lasted = trial.last_minute - trial.step_minute + 1
+    if trial.last_minute - trial.started_minute >= guardrails.timeout_minutes:
+        return "timeout", unsure[0].interval.metric if unsure else "", "the trial's time is over without a verdict"
+    if few:
+        return "hold", "quality", f"fewer than {guardrails.scored_min} scored answers in a slice"
+    if unsure:
+        widest = max(unsure, key=lambda harm: harm.high / harm.tolerance if harm.tolerance else math.inf)
+        return "hold", widest.interval.metric, "harm beyond the tolerance is not excluded yet"
+    if not harms:
+        return "hold", "", "no metric is judged"
+    if min(lasted, trial.step_panes) < guardrails.step_minutes:
+        return "hold", "", f"{trial.step_panes} of {guardrails.step_minutes} complete minutes on this step"
+    return "safe", "", "every bound of harm is inside its tolerance"
+
+
+def _harms(evidence: Evidence, guardrails: Guardrails) -> list[_Harm]:
+    alpha = guardrails.alpha / max(1, len(guardrails.judged))
+    return [_harm(metric, getattr(evidence, metric), guardrails, alpha) for metric in guardrails.judged]
+
+
+def change(metric: str, contrast: Contrast) -> Difference:
+    """Trial minus control on the scale of the rule: points, log latency, ratio of mean cost - 1."""
+    if metric == "cost":
+        return ratio(contrast, floor=_LOG_FLOOR)
+    if metric == "latency":
+        return difference(contrast, floor=_LOG_FLOOR)
+    return difference(contrast, bounded=True)
+
+
+def _harm(metric: str, contrast: Contrast, guardrails: Guardrails, alpha: float) -> _Harm:
+    closed = close(contrast)
+    trial_n, control_n = closed.trial.n, closed.control.n
+    moved = change(metric, closed)
+    tolerance = guardrails.tolerance(metric) or 0.0
+    width = half_width(moved.n, moved.variance, alpha, guardrails.n_star, sides=1, df=moved.df)
+    if min(trial_n, control_n) < guardrails.n_min:
+        width = math.inf
+    sign = -1.0 if metric == "quality" else 1.0
+    p = p_value(sign * moved.estimate, moved.n, moved.variance, alpha, guardrails.n_star, sides=1)
+    shown = math.expm1 if metric == "latency" else float
+    known = math.isfinite(width)
+    interval = Interval(
+        metric=metric,
+        estimate=shown(moved.estimate),
+        low=shown(moved.estimate - width) if known else None,
+        high=shown(min(moved.estimate + width, 50.0)) if known else None,
+        n=moved.n,
+        trial_n=trial_n,
+        control_n=control_n,
+        tolerance=tolerance,
+        harm_p=p if known else 1.0,
+    )
+    harm = sign * moved.estimate
+    limit = math.log1p(tolerance) if metric == "latency" else tolerance
+    return _Harm(harm - width, harm + width, limit, interval)
+
+
+def reward_interval(evidence: Evidence, objective: Objective, guardrails: Guardrails) -> Interval | None:
+    """Two-sided interval of the reward difference at ``alpha``; None while a component that counts has no data.
+
+    The composite is of means, its component variances are added (STATISTICS 3); ``n`` is the smallest component's.
+    """
+    parts = [(slope, moved) for slope, moved in _components(evidence, objective) if slope]
+    if any(moved.n <= 0.0 or not math.isfinite(moved.variance) for _, moved in parts) or not parts:
+        return None
+    estimate = sum(slope * moved.estimate for slope, moved in parts)
+    square_error = sum(slope * slope * moved.variance / moved.n for slope, moved in parts)
+    n, df = min(moved.n for _, moved in parts), min(moved.df for _, moved in parts)
+    width = half_width(n, square_error * n, guardrails.alpha, guardrails.n_star, df=df)
+    quality = close(evidence.quality)
+    counts = (quality.trial.n, quality.control.n) if objective.quality else (0, 0)
+    return Interval("reward", estimate, estimate - width, estimate + width, n, *counts)
+
+
+def _components(evidence: Evidence, objective: Objective) -> list[tuple[float, Difference]]:
+    """(slope, difference) of every mean of the reward, linearised at the control's quality and error rate."""
+    errors, quality = close(evidence.errors), close(evidence.quality)
+    good = 1.0 - errors.control.total / max(1, errors.control.n)
+    score = quality.control.total / max(1, quality.control.n)
+    return [
+        (objective.quality * good, difference(quality, bounded=True)),
+        (-objective.quality * score, difference(errors, bounded=True)),
+        (-objective.cost / objective.cost_max_usd, difference(evidence.cost)),
+        (-objective.latency / objective.latency_max_ms, _latency_ms(evidence)),
+    ]
+
+
+def _latency_ms(evidence: Evidence) -> Difference:
+    """Absolute latency, its variance carried over from the logarithm as for a lognormal."""
+    closed, logs = close(evidence.latency_ms), close(evidence.latency)
+    raw, log = difference(closed), difference(logs, floor=_LOG_FLOOR)
+    if raw.n <= 0.0 or log.n <= 0.0:
+        return Difference()
+    spread = max(variance_of(logs.trial, floor=_LOG_FLOOR), variance_of(logs.control, floor=_LOG_FLOOR))
+    mean = max(side.total / side.n for side in (closed.trial, closed.control))
+    if not math.isfinite(spread):
+        return Difference()
+    return Difference(raw.estimate, log.variance * lognormal_variance(mean, spread) / spread, raw.n, log.df)
