@@ -44,11 +44,13 @@ def make_decode(count: Count = lambda _: None) -> Decode:
     """
 
     def decode(value: bytes | None, headers: Headers) -> Event:
+        if len(headers) >= _BINARY_HEADERS:
+            return _guarded(value, headers, count)
         try:
             event = _FAST(value)  # type: ignore[arg-type]  # None is a TypeError, caught below: no test on the hot path
         except (ValueError, RecursionError, TypeError):  # msgspec's errors and UnicodeDecodeError are ValueErrors
             return _guarded(value, headers, count)
-        if type(event) is ResponseEvent and event.type == RESPONSE_COMPLETED and len(headers) < _BINARY_HEADERS:
+        if type(event) is ResponseEvent and event.type == RESPONSE_COMPLETED:
             return event
         return _guarded(value, headers, count)
 

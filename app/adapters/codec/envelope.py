@@ -14,10 +14,7 @@ from app.core.events import SPECVERSION, Name, epoch_s
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):
-    """The attributes in use. ``data``: the bytes as they came; ``content_type``: that of the data, "" if unsaid.
-
-    ``alone``: the attributes came in headers, the data is all of the value.
-    """
+    """The attributes in use. ``data``: the bytes as they came; ``content_type``: that of the data, "" if unsaid."""
 
     id: str
     source: str
@@ -25,7 +22,6 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     time: str
     content_type: str
     data: bytes
-    alone: bool
 
 
 class _Structured(msgspec.Struct, frozen=True, gc=False):
@@ -54,7 +50,7 @@ def structured(value: bytes) -> Envelope:
     data = bytes(event.data)
     if data in _NO_DATA and event.data_base64 is not None:
         data = from_base64(event.data_base64)
-    return _checked(event, event.specversion, data, alone=False)
+    return _checked(event, event.specversion, data)
 
 
 def binary(attributes: Mapping[str, str], content_type: str, value: bytes) -> Envelope:
@@ -65,13 +61,13 @@ def binary(attributes: Mapping[str, str], content_type: str, value: bytes) -> En
             raise UnreadableError("bad_attribute", f"Expected `str` of length <= 200 - at header `ce_{name}`")
     version = get("specversion") or ""
     event = _Structured(version, get("id"), get("source"), get("type"), get("time"), content_type)
-    return _checked(event, version, value, alone=True)
+    return _checked(event, version, value)
 
 
 _ANY = msgspec.json.Decoder(msgspec.Raw)
 
 
-def _checked(event: _Structured, specversion: str, data: bytes, *, alone: bool) -> Envelope:
+def _checked(event: _Structured, specversion: str, data: bytes) -> Envelope:
     if specversion != SPECVERSION:
         raise UnreadableError(
             "unsupported_specversion", f"specversion must be {SPECVERSION!r}, not {specversion[:20]!r}"
@@ -80,7 +76,7 @@ def _checked(event: _Structured, specversion: str, data: bytes, *, alone: bool) 
         raise UnreadableError("missing_attribute", f"{_missing(event)} is required")
     if event.time:
         _check_time(event.time)
-    return Envelope(event.id, event.source, event.type, event.time or "", event.datacontenttype or "", data, alone)
+    return Envelope(event.id, event.source, event.type, event.time or "", event.datacontenttype or "", data)
 
 
 def _missing(event: _Structured) -> str:

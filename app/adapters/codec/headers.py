@@ -5,8 +5,12 @@ import msgspec
 from app.adapters.codec.reasons import UnreadableError
 from app.core.batch import Headers
 
-_ATTRIBUTES = frozenset(("specversion", "id", "source", "type", "time"))
-_PREFIXES = ("ce_", "ce-")
+CONTENT_TYPE = "content-type"
+_KNOWN = {
+    f"ce{mark}{name}": (name, mark == "-") for mark in "_-" for name in ("specversion", "id", "source", "type", "time")
+}
+_KNOWN |= dict.fromkeys((CONTENT_TYPE, "Content-Type", "Content-type"), (CONTENT_TYPE, False))
+"""Header name -> (attribute, spelled with a hyphen)."""
 
 
 class Said(msgspec.Struct, frozen=True, gc=False):
@@ -22,16 +26,14 @@ NOTHING = Said("", {}, hyphen=False)
 
 def said(headers: Headers) -> Said:
     """Read ``headers``; the last of several with one name counts. Raises ``UnreadableError`` for what is not UTF-8."""
-    content_type = ""
     hyphen = False
     attributes: dict[str, str] = {}
     for name, value in headers:
-        if name.lower() == "content-type":
-            content_type = _text(name, value)
-        elif name.startswith(_PREFIXES) and name[3:] in _ATTRIBUTES:
-            hyphen |= name[2] == "-"
-            attributes[name[3:]] = _text(name, value)
-    return Said(content_type, attributes, hyphen)
+        known = _KNOWN.get(name)
+        if known is not None:
+            hyphen |= known[1]
+            attributes[known[0]] = _text(name, value)
+    return Said(attributes.pop(CONTENT_TYPE, ""), attributes, hyphen)
 
 
 def _text(name: str, value: bytes | None) -> str:

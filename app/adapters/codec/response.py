@@ -32,7 +32,7 @@ def _in_one_step(data: bytes) -> Response | None:
 def response_event(envelope: Envelope, count: Count) -> ResponseEvent:
     """The event in ``envelope``; its type becomes the canonical one. Raises ``UnreadableError``."""
     read_data, raw = reader(envelope.content_type), require_data(envelope)
-    response = _in_one_step(raw) if envelope.alone and read_data is read_object else None
+    response = _in_one_step(raw) if read_data is read_object else None
     if response is None:
         response = _translated(read_data(raw), count)
     return ResponseEvent(envelope.id, envelope.source, RESPONSE_COMPLETED, response, envelope.time)

@@ -12,7 +12,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from tests.adapters.codec.samples import MINIMAL, RESPONSE, envelope, headers  # noqa: E402  (the path is set just above)
+from tests.adapters.codec.samples import MINIMAL, RESPONSE, envelope, headers
 
 FOLDER = Path(__file__).parent / "corpus"
 FEEDBACK = "io.llm-platform.feedback.recorded"
