@@ -84,7 +84,7 @@ class Actuator:
     def _take(self, value: bytes, append_ms: int) -> None:
         try:
             split = splits.decode(value)
-        except msgspec.MsgspecError:
+        except (ValueError, RecursionError):  # not JSON of a split, not UTF-8, nested without end
             self.counts["unreadable"] += 1
             return
         known = self.rollouts.get(split.service)

@@ -75,7 +75,7 @@ class Freezes:
     def _command(self, event: ControlEvent, append_ms: int) -> None:
         try:
             switch = _switch(event.data)
-        except msgspec.MsgspecError:
+        except (ValueError, RecursionError):
             self.unreadable += 1
             return
         if switch.command == "freeze":
@@ -95,5 +95,5 @@ class Freezes:
 def _hold(args: msgspec.Raw) -> bool:
     try:
         return _args(args).hold
-    except msgspec.MsgspecError:
+    except (ValueError, RecursionError):
         return False

@@ -48,7 +48,7 @@ def create_app(state: OrchestratorState, *, token: str = "", faults: bool = Fals
 async def _answer_problems(request: web.Request, handler: _Handler) -> web.StreamResponse:
     try:
         return await handler(request)
-    except (Problem, Conflict, Refused, ValueError, web.HTTPException) as error:
+    except (Problem, Conflict, Refused, ValueError, RecursionError, web.HTTPException) as error:
         conditional = hdrs.IF_MATCH in request.headers or hdrs.IF_NONE_MATCH in request.headers
         return problem_of(error, conditional=conditional).response()
 

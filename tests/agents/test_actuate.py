@@ -428,8 +428,9 @@ async def test_a_gateway_that_says_yes_and_does_not_keep_it_is_told_after_the_de
 class TestTheLog:
     def test_bad_records_are_counted_and_change_nothing(self):
         engine = Actuator(RULES, Freezes(decode_command))
-        engine.fold(batch([b"{", b"[]", b'{"service": "bot"}']))
-        assert (engine.counts["unreadable"], engine.rollouts, engine.position) == (3, {}, 3)
+        bad = [b"{", b"[]", b'{"service": "bot"}', b'{"service": "\xff"}', b'{"x":' + b"[" * 50_000]
+        engine.fold(batch(bad))
+        assert (engine.counts["unreadable"], engine.rollouts, engine.position) == (5, {}, 5)
 
     def test_services_beyond_the_bound_are_counted(self):
         engine = Actuator(msgspec.structs.replace(RULES, max_services=2), Freezes(decode_command))

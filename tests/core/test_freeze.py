@@ -6,6 +6,7 @@ import pytest
 
 from app.core import freeze
 from app.core.batch import Batch
+from app.core.commands import COMMAND
 from app.core.events import ControlEvent
 from app.core.freeze import Freeze, Freezes
 from tests.core.splits import batch, command, decode_command
@@ -75,9 +76,10 @@ def test_a_freeze_works_even_when_its_arguments_are_wrong():
     assert switches.of("bot") == Freeze(active=True, since_ms=1_000)
 
 
-def test_a_command_without_a_verb_is_counted():
-    switches = freezes(batch([b'{"service": "bot"}']))
-    assert (switches.unreadable, switches.of("bot").active) == (1, False)
+def test_a_command_without_a_verb_or_nested_without_end_is_counted():
+    switches = Freezes(lambda value, headers: ControlEvent("id", "/x", COMMAND, "bot", value or b""))
+    switches.fold(batch([b"{}", b'{"command": "freeze", "args": ' + b"[" * 50_000, b'{"command": "\xff"}']))
+    assert (switches.unreadable, switches.of("bot").active) == (3, False)
 
 
 def test_events_of_other_types_are_passed_over():

@@ -55,7 +55,7 @@ def split_of(update: ConfigurationUpdate) -> Split:
         return _plain_split(update)
     try:
         split = splits.decode(text)
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"configuration.split: {error}") from error
     if split.service != update.service_id:
         raise ValueError(f"configuration.split is of service {split.service!r}, the update of {update.service_id!r}")

@@ -95,7 +95,7 @@ class OrchestratorGateway:
             raise Refused(f"{method} {url} is unknown there: is this an Orchestrator?")
         try:
             status = _taken(answer.body).status
-        except msgspec.MsgspecError as error:
+        except (ValueError, RecursionError) as error:
             raise Unavailable(f"the gateway's answer to {method} is unreadable: {error}") from error
         return Ack(status, _etag(answer))
 
@@ -155,7 +155,7 @@ def _error(status: int, content: bytes, retry_after: str) -> GatewayError:
     try:
         problem = _problem(content)
         text = problem.detail or problem.title
-    except msgspec.MsgspecError:
+    except (ValueError, RecursionError):
         text = ""
     text = f"{status} {text[:500]}".rstrip()
     if status in {409, 412}:
@@ -173,5 +173,5 @@ def _seconds(retry_after: str) -> float:
 def _split(body: bytes) -> Split:
     try:
         return configuration.split_of(configuration.decode(body))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unavailable(f"the gateway's answer is unreadable: {error}") from error
