@@ -6,7 +6,7 @@ Exit code 1 when something is broken; 0 otherwise, also with warnings.
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -63,7 +63,7 @@ def examine(options: Options) -> Iterator[Finding]:
     yield python_version(sys.version_info[:3])
     yield from pinned_versions(versions())
     yield import_names(packages_distributions().get("agents", []))
-    yield from unused_variables(os.environ.get)
+    yield from unused_variables(os.environ)
     yield local_kafka()
     try:
         settings = options.settings()
@@ -99,8 +99,8 @@ def import_names(distributions: list[str]) -> Finding:
     return Finding("import names", "ok", "no other package provides `agents`")
 
 
-def unused_variables(variable: Callable[[str], str | None]) -> Iterator[Finding]:
-    given = [name for name in UNUSED if variable(name)]
+def unused_variables(env: Mapping[str, str]) -> Iterator[Finding]:
+    given = [name for name in UNUSED if env.get(name)]
     if given:
         yield Finding(
             "environment", "warning", f"{', '.join(given)} set", "no such store is used: the state is in Kafka"

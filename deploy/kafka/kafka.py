@@ -103,7 +103,7 @@ async def start(broker: Instance) -> str:
     broker.home.mkdir(parents=True, exist_ok=True)
     broker.properties.write_text(_properties(broker), encoding="utf-8")
     _format(broker)
-    pid = _spawn(broker)
+    pid = _spawn(broker).pid
     broker.pid_file.write_text(str(pid), encoding="utf-8")
     await _ready(broker)
     return f"Kafka runs at {broker.address} (pid {pid}, log {broker.log})"
@@ -241,14 +241,14 @@ def _java(broker: Instance) -> list[str]:
     return ["java", *broker.jvm, "-cp", f"{broker.lib}/*"]
 
 
-def _spawn(broker: Instance) -> int:
+def _spawn(broker: Instance) -> subprocess.Popen[bytes]:
     """The broker in a session of its own, so that Ctrl-C in the terminal that started it does not end it."""
     if broker.log.exists():
         broker.log.replace(broker.log.with_suffix(".log.1"))
     log_format = ("-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS")
     command = [*_java(broker), *log_format, "kafka.Kafka", str(broker.properties)]
     with broker.log.open("wb") as log:
-        broker_process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -256,7 +256,6 @@ def _spawn(broker: Instance) -> int:
             start_new_session=True,
             cwd=broker.home,
         )
-    return broker_process.pid
 
 
 async def _ready(broker: Instance) -> None:
