@@ -1,7 +1,10 @@
 """Evidence as the world sends it: random keys, duplicates, disorder, late events, garbage. All from one seed."""
 
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -11,6 +14,8 @@ from app.settings import Settings
 
 BASE_S = 1_762_683_330
 TAIL = "zz-tail"
+PACE = 250
+"""Events between two looks at the clock."""
 GARBAGE = (b"", b"not json", b"\xff\xfe\x00", b'{"specversion":"1.0"}', b"[]", b'{"a":' * 40)
 
 
@@ -37,22 +42,50 @@ class Sent(msgspec.Struct):
     bad: int = 0
 
 
-def produce(settings: Settings, traffic: Traffic, *, tail_feedback: bool = True) -> Sent:
-    """Send the traffic, then a tail far ahead in event time to every evidence partition, which closes all minutes."""
+def produce(
+    settings: Settings, traffic: Traffic, *, rate: float = 0.0, during: Callable[[], None] | None = None,
+    tail_feedback: bool = True,
+) -> Sent:  # fmt: skip
+    """Send the traffic, then a tail far ahead in event time to every evidence partition, which closes all minutes.
+
+    ``rate``: events a second (0: as fast as they go). ``during`` runs beside it; the tail follows when both are done.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(_stream_out, settings, traffic, rate)
+        if during is not None:
+            during()
+        sent = sending.result()
+    _tail(settings, traffic, feedback=tail_feedback)
+    return sent
+
+
+def _stream_out(settings: Settings, traffic: Traffic, rate: float) -> Sent:
     producer = Producer({"bootstrap.servers": settings.kafka.bootstrap_servers, "linger.ms": 5, "acks": "all"})
-    topic, sent = settings.topics.responses, Sent()
+    topic, sent, began = settings.topics.responses, Sent(), time.monotonic()
     for key, value, kind in stream(traffic):
         setattr(sent, kind, getattr(sent, kind) + 1)
         _send(producer, topic, value, key=key)
-    producer.flush(60)
+        if rate and sent.events % PACE == 0:
+            time.sleep(max(0.0, began + sent.events / rate - time.monotonic()))
+    _settle(producer)
+    return sent
+
+
+def _tail(settings: Settings, traffic: Traffic, *, feedback: bool) -> None:
+    producer = Producer({"bootstrap.servers": settings.kafka.bootstrap_servers, "acks": "all"})
     end_s = BASE_S + traffic.events * traffic.step_s + 4000
-    for name, make in ((topic, _tail_response), (settings.topics.feedback, _tail_feedback)):
-        if name == topic or tail_feedback:
-            for partition in producer.list_topics(name, 10).topics[name].partitions:
-                _send(producer, name, msgspec.json.encode(make(f"tail-{name}-{partition}", end_s)), partition=partition)
+    tails = {settings.topics.responses: _tail_response}
+    if feedback:
+        tails[settings.topics.feedback] = _tail_feedback
+    for topic, make in tails.items():
+        for partition in producer.list_topics(topic, 10).topics[topic].partitions:
+            _send(producer, topic, msgspec.json.encode(make(f"tail-{topic}-{partition}", end_s)), partition=partition)
+    _settle(producer)
+
+
+def _settle(producer: Producer) -> None:
     left = producer.flush(60)
     assert left == 0, f"{left} records were not acked"
-    return sent
 
 
 def stream(traffic: Traffic) -> Iterator[tuple[bytes, bytes, str]]:
@@ -107,10 +140,8 @@ def _tail_feedback(id_: str, time_s: float) -> dict[str, Any]:
 
 
 def _event(id_: str, type_: str, time_s: float, data: dict[str, Any]) -> dict[str, Any]:
-    from datetime import UTC, datetime
-
-    time = datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:23] + "Z"
-    return {"specversion": "1.0", "type": type_, "source": "/e2e", "id": id_, "time": time, "data": data}
+    stamp = datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:23] + "Z"
+    return {"specversion": "1.0", "type": type_, "source": "/e2e", "id": id_, "time": stamp, "data": data}
 
 
 def _send(producer: Producer, topic: str, value: bytes, **where: Any) -> None:

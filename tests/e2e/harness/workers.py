@@ -1,9 +1,11 @@
 """Real worker processes: started, killed, stopped, continued, ended. Only processes started here are touched."""
 
+import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -62,6 +64,27 @@ class Worker:
         """SIGTERM; the exit code."""
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(within_s)
+
+    @property
+    def url(self) -> str:
+        """Where its health and metrics are."""
+        found = re.search(r"worker: health and metrics at (http://[0-9.:]+)", self.text())
+        assert found, f"the worker does not listen yet; see {self.log}"
+        return found[1]
+
+    def ready(self) -> bool:
+        """Whether all its agents have their partitions."""
+        try:
+            with urllib.request.urlopen(self.url + "/ready", timeout=3) as answer:
+                return bool(answer.status == 200)
+        except (OSError, AssertionError):
+            return False
+
+    def metrics(self) -> str:
+        """The Prometheus text of all its agents."""
+        with urllib.request.urlopen(self.url + "/metrics", timeout=3) as answer:
+            text: str = answer.read().decode()
+            return text
 
     def text(self) -> str:
         """Everything it has logged."""
