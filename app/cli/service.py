@@ -1,0 +1,154 @@
+"""`llm-optimizer service apply|diff|show|reference`: the service document, from a file into force and back.
+
+What is in force is the last configure command on the commands topic; there is no other place it is kept.
+"""
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from app.cli.options import Options
+from app.cli.output import json_option, write_columns, write_json
+
+if TYPE_CHECKING:
+    from app.core.decision import Change
+    from app.core.document import ServiceDocument
+
+file_argument = click.argument("file", type=click.Path(path_type=Path))
+
+
+@click.group
+def service() -> None:
+    """Apply, compare and show service documents."""
+
+
+@service.command
+@file_argument
+@click.option("--reason", default="", help="Why, for the log of decisions.")
+@click.option("--actor", default=None, help="Who says so [default: the user of this machine].")
+@json_option
+@click.pass_obj
+def apply(options: Options, file: Path, reason: str, actor: str | None, *, as_json: bool) -> None:
+    """Put the document in FILE (`-` = standard input) into force. Applying it again changes nothing."""
+    from app.adapters.kafka.command_log import CommandLog
+    from app.core.commands import Command, Configure
+    from app.core.document import diff as changes_between
+
+    document = _read(file)
+    log = CommandLog(options.settings())
+    changes = changes_between(log.newest_documents().get(document.service), document)
+    event = ""
+    if changes:
+        by = actor if actor is not None else _user()
+        event = log.send(
+            Command(service=document.service, command="configure", args=Configure(document), actor=by, reason=reason)
+        )
+    if as_json:
+        write_json({"service": document.service, "event": event or None, "changes": changes})
+        return
+    _print(changes)
+    click.echo(f"{document.service}: {'applied' if event else 'already in force, nothing sent'}", err=True)
+
+
+@service.command
+@file_argument
+@json_option
+@click.pass_obj
+def diff(options: Options, file: Path, *, as_json: bool) -> None:
+    """Show what applying FILE would change. Changes nothing; exit code 0 either way."""
+    from app.adapters.kafka.command_log import CommandLog
+    from app.core.document import diff as changes_between
+
+    document = _read(file)
+    changes = changes_between(CommandLog(options.settings()).newest_documents().get(document.service), document)
+    if as_json:
+        write_json({"service": document.service, "changes": changes})
+        return
+    _print(changes)
+    if not changes:
+        click.echo(f"{document.service}: already in force", err=True)
+
+
+@service.command
+@click.argument("name", required=False)
+@json_option
+@click.pass_obj
+def show(options: Options, name: str | None, *, as_json: bool) -> None:
+    """Print the document of NAME as TOML, ready to edit and apply; without NAME list the configured services."""
+    from app.adapters.kafka.command_log import CommandLog
+    from app.core.document import to_object, to_toml
+
+    documents = CommandLog(options.settings()).newest_documents()
+    if name is None:
+        _list(documents, as_json=as_json)
+        return
+    document = documents.get(name)
+    if document is None:
+        known = ", ".join(sorted(documents)) or "none yet"
+        raise click.ClickException(f"no document was applied for {name!r}; configured services: {known}")
+    if as_json:
+        write_json(to_object(document))
+    else:
+        click.echo(to_toml(document), nl=False)
+
+
+@service.command
+def reference() -> None:
+    """Print the reference page of the service document: every key, default and bound (Markdown)."""
+    from app.core.document.reference import reference as page
+
+    click.echo(page(), nl=False)
+
+
+def _read(file: Path) -> "ServiceDocument":
+    from app.core.document import DocumentError, parse_toml
+
+    try:
+        with click.open_file(str(file), encoding="utf-8") as stream:
+            text = stream.read()
+        return parse_toml(text, "standard input" if str(file) == "-" else str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"cannot read {file}: {error}") from None
+    except DocumentError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _list(documents: "dict[str, ServiceDocument]", *, as_json: bool) -> None:
+    rows = [
+        {"service": d.service, "mode": d.mode, "policy": d.policy, "incumbent": d.incumbent, "arms": len(d.arms)}
+        for _, d in sorted(documents.items())
+    ]
+    if as_json:
+        write_json(rows)
+    elif rows:
+        write_columns([list(row.values()) for row in rows], header=[name.upper() for name in rows[0]])
+    else:
+        click.echo("no service document was applied yet: llm-optimizer service apply FILE", err=True)
+
+
+_SIGNS = {"add": "+", "remove": "-", "replace": "~"}
+
+
+def _print(changes: "list[Change]") -> None:
+    write_columns([(_SIGNS[c.change_type], c.parameter, _values(c)) for c in changes])
+
+
+def _values(change: "Change") -> str:
+    if change.change_type == "replace":
+        return f"{_text(change.old)} -> {_text(change.new)}"
+    return _text(change.new if change.change_type == "add" else change.old)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _user() -> str:
+    """Login name; empty where the system knows none (a container with a bare user id)."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
