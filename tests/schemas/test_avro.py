@@ -240,7 +240,7 @@ def test_a_finding_of_a_gateway_that_drifted_comes_back_equal():
 
 @pytest.mark.parametrize("name", ["experiment.started", "experiment.completed"])
 def test_the_experiment_event_of_the_requirements_fits(name):
-    data = {
+    data: dict[str, Any] = {
         "experiment_id": "exp-cascade-001",
         "service": "chatbot",
         "experiment_type": "model_selection",
