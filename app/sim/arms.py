@@ -6,6 +6,7 @@ The same (seed, request, arm) always gives the same answer, so two policies can 
 Units: ms, USD, USD per million tokens, quality in [0, 1].
 """
 
+import math
 from functools import lru_cache
 from typing import Annotated
 
@@ -78,19 +79,29 @@ class Answer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 def answer(arm: ArmModel, *, seed: int, request: str, task: str, input_tokens: int, output_tokens: int) -> Answer:
     """The answer of ``arm`` to ``request``; ``output_tokens`` is how long a good answer is."""
-    fails, slowness, score = uniforms(3, seed, request, arm.name)
+    fails, slowness, score = _luck(arm, seed, request)
     ok = fails >= arm.error_rate
     written = output_tokens if ok else 0
-    luck = np.exp(arm.latency.sigma * normal(slowness)) if arm.latency.sigma else 1.0
-    first_ms = arm.latency.base_ms * float(luck)
+    stretch = math.exp(arm.latency.sigma * normal(slowness))
+    first_ms = arm.latency.base_ms * stretch
     return Answer(
-        latency_ms=round(first_ms + arm.latency.per_token_ms * written * float(luck), 3),
+        latency_ms=round(first_ms + arm.latency.per_token_ms * written * stretch, 3),
         ttft_ms=round(first_ms, 3),
         output_tokens=written,
         cost_usd=cost_usd(arm.price, input_tokens, written),
         ok=ok,
         quality=_score(arm.quality, task, score) if ok else None,
     )
+
+
+def succeeds(arm: ArmModel, *, seed: int, request: str) -> bool:
+    """Whether ``answer`` would be ok."""
+    return _luck(arm, seed, request)[0] >= arm.error_rate
+
+
+def _luck(arm: ArmModel, seed: int, request: str) -> list[float]:
+    """What decides over failure, latency and score of this request at this arm."""
+    return uniforms(3, seed, request, arm.name)
 
 
 def cost_usd(price: Price, input_tokens: int, output_tokens: int) -> float:

@@ -12,8 +12,8 @@ from app.core.split import Split
 from app.sim.ledger import Ledger
 from app.sim.watch import MINUTE_S, Watch
 
-AHEAD_MIN = 4
-"""A minute, its allowed lateness of 30 s, and two minutes for the decision to travel while traffic goes on."""
+AHEAD_MIN = 5
+"""A minute, its allowed lateness of 30 s, and three minutes for the decision to travel while traffic goes on."""
 
 
 class StalledError(RuntimeError):

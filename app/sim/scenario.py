@@ -50,8 +50,19 @@ class SimulatedService(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     faults: tuple[Fault, ...] = ()
 
 
+class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a run must show of ``service``: ``promoted`` wins its trial, then ``rolled_back`` loses its own."""
+
+    service: str
+    promoted: str
+    rolled_back: str
+
+
 class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One run: ``hours`` of event time ending ``ends_ago_min`` before the wall clock at the start of the run."""
+    """One run: ``hours`` of event time ending ``ends_ago_min`` before the wall clock at the start of the run.
+
+    ``story``: what must happen for the run to count as a success.
+    """
 
     name: str
     services: Annotated[tuple[SimulatedService, ...], Meta(min_length=1, max_length=16)]
@@ -59,6 +70,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     seed: Annotated[int, Meta(ge=0)] = 1
     ends_ago_min: Annotated[float, Meta(ge=0)] = 10.0
     noise: Noise = Noise()
+    story: Expected | None = None
 
 
 def load(path: Path) -> Scenario:

@@ -11,7 +11,7 @@ import msgspec
 from app.core.events import Receipt, SegmentParts, SliceName
 from app.core.ids import request_id
 from app.sim import telemetry
-from app.sim.arms import Answer, ArmModel, answer
+from app.sim.arms import Answer, ArmModel, answer, cost_usd, succeeds
 from app.sim.draws import uniforms
 from app.sim.faults import Conditions
 from app.sim.ledger import Ledger, Sums
@@ -44,6 +44,10 @@ class ServiceRun:
         self.service = service
         self.conditions = Conditions(service.arms, service.faults, start_s)
         self.asked: dict[str, int] = {}
+        self.spent_usd = 0.0
+        self.baseline_usd = 0.0
+        """What the same requests would have cost had the default arm answered all of them: the truth about savings."""
+        self.default_arm = service.default_arm or service.arms[0].name
         self._seed = seed
         self._noise = noise
         self._ledger = ledger
@@ -64,7 +68,7 @@ class ServiceRun:
         segment = SegmentParts(task_type=request.task)
         routed = router.route(self.service.name, request.unique, request.session_id, segment)
         if routed is None:
-            routed = Routed(self.service.default_arm or self.service.arms[0].name)
+            routed = Routed(self.default_arm)
         arm = self._arm(routed.arm, request.time_s)
         got = answer(
             arm,
@@ -74,9 +78,19 @@ class ServiceRun:
             input_tokens=request.input_tokens,
             output_tokens=request.output_tokens,
         )
+        self._account(request, arm, got)
         receipt = Receipt(self.service.name, arm.name, segment, routed.slice, routed.version, routed.session_group)
         self._report(request, receipt, arm, got, outbox)
         self._judge(request, receipt, routed, got, outbox)
+
+    def _account(self, request: Request, arm: ArmModel, got: Answer) -> None:
+        self.spent_usd += got.cost_usd
+        baseline = self.conditions.arm(self.default_arm, request.time_s)
+        if baseline is arm:
+            self.baseline_usd += got.cost_usd
+            return
+        ok = succeeds(baseline, seed=self._seed, request=request.unique)
+        self.baseline_usd += cost_usd(baseline.price, request.input_tokens, request.output_tokens if ok else 0)
 
     def _arm(self, name: str, now_s: float) -> ArmModel:
         if name not in self._names:

@@ -11,8 +11,8 @@ import msgspec
 
 OFFSET_BEGINNING = -2
 METADATA_TIMEOUT_S = 10.0
-QUIET = 4
-"""librdkafka writes to standard error from warnings on: what matters comes back as an error of the call."""
+QUIET = 2
+"""What fails comes back as an error of the call; librdkafka would repeat it on standard error."""
 
 
 class SubscribeError(RuntimeError):

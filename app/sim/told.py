@@ -28,7 +28,10 @@ DECISIONS = frozenset({"proposed", "decided", "refused"})
 
 
 class Told(msgspec.Struct, frozen=True):
-    """One event. ``time`` is RFC 3339: event time of a decision, the broker's time where the event has none."""
+    """One event. ``time`` is RFC 3339: event time of a decision, the broker's time where the event has none.
+
+    ``raw`` are the bytes of its data.
+    """
 
     id: str
     type: str
@@ -36,6 +39,7 @@ class Told(msgspec.Struct, frozen=True):
     time: str
     service: str
     data: dict[str, Any]
+    raw: bytes = b""
 
     @property
     def is_decision(self) -> bool:
@@ -53,6 +57,13 @@ class Told(msgspec.Struct, frozen=True):
         return str(self.data.get("action", ""))
 
     @property
+    def challenger(self) -> str:
+        """The arm a decision is about; empty where it is about none."""
+        evidence = self.data.get("evidence") or {}
+        trial = (self.data.get("split") or {}).get("trial") or {}
+        return str(evidence.get("challenger") or trial.get("arm") or "")
+
+    @property
     def rationale(self) -> str:
         """The sentence for people; for an outcome its error, if any."""
         return str(self.data.get("rationale") or self.data.get("error") or "")
@@ -67,7 +78,7 @@ def told(seen: Seen) -> Told | None:
     except UnreadableError:
         return None
     when = seen.time or rfc3339(max(0, seen.append_ms) // 1000)
-    return Told(seen.id, seen.type, STATUSES[seen.type], when, str(body.get("service", seen.key)), body)
+    return Told(seen.id, seen.type, STATUSES[seen.type], when, str(body.get("service", seen.key)), body, seen.value)
 
 
 def first_of_each(events: Iterable[Told]) -> Iterator[Told]:

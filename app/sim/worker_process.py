@@ -1,0 +1,72 @@
+"""A worker as a child process: the same command a user runs, its log in a file."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from app.settings.aliases import ALIASES
+
+STOP_S = 30.0
+"""A worker that was asked to stop has left by then; what does not is killed."""
+SHOWN_LINES = 12
+
+
+class WorkerDiedError(RuntimeError):
+    """The worker ended by itself; the message shows the end of its log."""
+
+
+class WorkerProcess:
+    """``with WorkerProcess(settings, log, tee):`` runs `llm-optimizer worker`; it is gone when the block ends."""
+
+    def __init__(self, settings: Path, log: Path, tee: Path) -> None:
+        self.exit_code: int | None = None
+        self._log = log
+        self._command = [sys.executable, "-m", "app.cli.main", "--config", str(settings), "worker", "--tee", str(tee)]
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        with self._log.open("wb") as log:
+            self._child = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, env=_environment()
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def check(self) -> None:
+        """Raise ``WorkerDiedError`` when the worker is no longer running."""
+        if self._child is not None and (code := self._child.poll()) is not None:
+            raise WorkerDiedError(
+                f"the worker ended with exit code {code}; the end of {self._log}:\n{self.last_words()}"
+            )
+
+    def stop(self) -> None:
+        """SIGTERM, then wait; ``exit_code`` is 0 when it left in order."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        if child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+        try:
+            self.exit_code = child.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            self.exit_code = child.wait()
+
+    def last_words(self) -> str:
+        """The newest lines of its log."""
+        lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
+        return "\n".join(lines[-SHOWN_LINES:])
+
+
+def _environment() -> dict[str, str]:
+    """The environment without settings of its own: the worker must run with the file it is given."""
+    kept = {name: value for name, value in os.environ.items() if name not in ALIASES}
+    return {name: value for name, value in kept.items() if not name.startswith("LLM_OPTIMIZER")}
