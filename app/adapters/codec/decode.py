@@ -108,10 +108,10 @@ def _inner_envelope(value: bytes) -> Envelope | None:
 
 def _dispatch(envelope: Envelope, count: Count) -> Event:
     kind = envelope.type
-    if envelope.source == OPTIMIZE:
-        return Ignored(kind)
     if kind in response.TYPES:
         return response.response_event(envelope, count)
     if kind in feedback.TYPES:
         return feedback.feedback_event(envelope, count)
-    return control.control_event(envelope) if control.is_control(kind) else Ignored(kind)
+    if control.is_control(kind) and envelope.source != OPTIMIZE:
+        return control.control_event(envelope)
+    return Ignored(kind)

@@ -6,7 +6,9 @@ import json
 import pytest
 
 from app.adapters.codec import make_decode
-from app.core.events import RESPONSE_COMPLETED, Ignored, Rejected, Response, ResponseEvent, SegmentParts
+from app.core.commands import COMMAND
+from app.core.events import RESPONSE_COMPLETED, ControlEvent, Ignored, Rejected, Response, ResponseEvent, SegmentParts
+from app.core.outputs import FAILED, FINDING
 from tests.adapters.codec.samples import MINIMAL, RESPONSE, TIME, envelope, headers, structured
 
 EVENT = ResponseEvent(
@@ -144,11 +146,12 @@ def test_an_unknown_type_is_ignored_by_name(decode):
     )
 
 
-def test_the_optimizers_own_events_are_ignored(decode):
-    own = structured(
-        {"decision_id": "d"}, "io.llm-platform.optimization.rollout-verified", source="/llm-optimizer/optimize"
-    )
-    assert decode(own, ()) == Ignored("io.llm-platform.optimization.rollout-verified")
+@pytest.mark.parametrize("type_", [FINDING, FAILED, COMMAND])
+def test_the_optimizers_own_events_are_ignored_and_those_of_others_are_not(decode, type_):
+    data = {"decision_id": "d", "service": "chatbot", "version": 1, "gateway": "g"}
+    data = {"service": "chatbot", "command": "pause"} if type_ == COMMAND else data
+    assert decode(structured(data, type_, source="/llm-optimizer/optimize"), ()) == Ignored(type_)
+    assert type(decode(structured(data, type_, source="/llm-optimizer/actuate"), ())) is ControlEvent
 
 
 @pytest.mark.parametrize("version", ["0.3", "1.0.2", "2.0", ""])
