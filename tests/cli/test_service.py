@@ -1,6 +1,7 @@
 """`llm-optimizer service`: a document goes into force over a real (mock-cluster) topic and comes back as it went."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from confluent_kafka import Producer
 from app.adapters.kafka.command_log import CommandLog, CommandLogError
 from app.adapters.kafka.mock import MockCluster
 from app.cli.main import cli
-from app.core.commands import Command, Freeze
+from app.core.commands import COMMAND, Command, Configure, Freeze, to_json
 from app.core.document import parse_toml
 from app.core.document.reference import reference
 from app.settings import load
@@ -27,12 +28,47 @@ def cluster() -> Iterator[MockCluster]:
         yield cluster
 
 
-@pytest.fixture
-def flags(cluster: MockCluster, request: pytest.FixtureRequest) -> dict[str, str]:
-    """Settings with a commands topic of their own for each test."""
-    topic = "commands." + "".join(c if c.isalnum() else "-" for c in request.node.name)[:100]
+def flags_of(cluster: MockCluster, topic: str) -> dict[str, str]:
     cluster.touch(topic)
     return {"kafka.bootstrap_servers": cluster.bootstrap_servers, "topics.commands": topic}
+
+
+@pytest.fixture
+def fresh(cluster: MockCluster, request: pytest.FixtureRequest) -> dict[str, str]:
+    """Settings with an empty commands topic."""
+    return flags_of(cluster, "".join(c if c.isalnum() else "-" for c in request.node.name)[:100])
+
+
+@pytest.fixture(scope="module")
+def used(cluster: MockCluster) -> dict[str, str]:
+    """Settings with a topic that has a history: other commands, rubbish, two documents of one service, one of another."""
+    flags = flags_of(cluster, "used")
+    producer = Producer({"bootstrap.servers": cluster.bootstrap_servers})
+    search = 'service = "search"\n[[arms]]\nname = "small"\n'
+    commands = [
+        Command(service="support-chat", command="freeze", args=Freeze(hold=True)),
+        *(
+            Command(service=document.service, command="configure", args=Configure(document))
+            for document in map(parse_toml, (search, MINIMAL.read_text(), in_mode("auto")))
+        ),
+    ]
+    for number, command in enumerate(commands):
+        headers: list[tuple[str, str | bytes | None]] = [
+            (f"ce_{name}", text) for name, text in attributes(f"id-{number}").items()
+        ]
+        producer.produce("used", key=command.service.encode(), value=to_json(command), headers=headers)
+    for value in (b"rubbish", b'{"service": "support-chat", "command": "configure"}', None):
+        producer.produce("used", key=b"support-chat", value=value)
+    assert producer.flush(10) == 0
+    return flags
+
+
+def attributes(id_: str) -> dict[str, str]:
+    return {"specversion": "1.0", "id": id_, "source": "/test", "type": COMMAND, "time": "2026-01-01T00:00:00Z"}
+
+
+def in_mode(mode: str) -> str:
+    return MINIMAL.read_text().replace("[[arms]]", f'mode = "{mode}"\n[[arms]]', 1)
 
 
 def run(flags: dict[str, str], *words: str, text: str | None = None) -> Result:
@@ -40,81 +76,70 @@ def run(flags: dict[str, str], *words: str, text: str | None = None) -> Result:
     return CliRunner().invoke(cli, [*options, "service", *words], input=text)
 
 
-def test_an_applied_document_is_shown_as_it_was_written(flags: dict[str, str]) -> None:
-    assert run(flags, "apply", str(EXAMPLE)).exit_code == 0
-    shown = run(flags, "show", "support-chat")
+def logged(flags: dict[str, str]) -> list[Command]:
+    return [entry.command for entry in CommandLog(load(flags=flags)).read()]
+
+
+def test_an_applied_document_is_shown_as_it_was_written(fresh: dict[str, str]) -> None:
+    assert run(fresh, "apply", str(EXAMPLE)).exit_code == 0
+    shown = run(fresh, "show", "support-chat")
     assert shown.exit_code == 0
     assert parse_toml(shown.stdout) == parse_toml(EXAMPLE.read_text())
 
 
-def test_apply_says_what_changed_and_sends_one_attributed_command(flags: dict[str, str]) -> None:
-    applied = run(flags, "apply", str(MINIMAL), "--actor", "ada", "--reason", "first try", "--json")
-    said = json.loads(applied.stdout)
+def test_apply_says_what_changed_and_sends_one_attributed_command_however_often(fresh: dict[str, str]) -> None:
+    said = json.loads(run(fresh, "apply", str(MINIMAL), "--actor", "ada", "--reason", "first try", "--json").stdout)
     assert {change["parameter"] for change in said["changes"]} >= {"arms[gpt-4o]", "arms[gpt-4o-mini]"}
-    (logged,) = CommandLog(load(flags=flags)).read()
-    assert (logged.command.command, logged.command.service) == ("configure", "support-chat")
-    assert (logged.command.actor, logged.command.reason) == ("ada", "first try")
+    again = json.loads(run(fresh, "apply", str(MINIMAL), "--json").stdout)
+    assert again == {"service": "support-chat", "event": None, "changes": []}
+    (command,) = logged(fresh)
+    assert (command.command, command.service) == ("configure", "support-chat")
+    assert (command.actor, command.reason) == ("ada", "first try")
 
 
-def test_applying_the_same_document_again_sends_nothing(flags: dict[str, str]) -> None:
-    run(flags, "apply", str(MINIMAL))
-    again = run(flags, "apply", str(MINIMAL), "--json")
-    assert json.loads(again.stdout) == {"service": "support-chat", "event": None, "changes": []}
-    assert len(list(CommandLog(load(flags=flags)).read())) == 1
+def test_diff_compares_with_the_newest_document_and_changes_nothing(used: dict[str, str]) -> None:
+    before = logged(used)
+    assert run(used, "diff", str(MINIMAL)).stdout.split() == ["~", "mode", "auto", "->", "recommend"]
+    same = run(used, "diff", "-", text=in_mode("auto"))
+    assert (same.stdout, same.exit_code) == ("", 0)
+    assert "already in force" in same.stderr
+    assert logged(used) == before
 
 
-def test_diff_compares_with_the_newest_document_and_changes_nothing(flags: dict[str, str]) -> None:
-    run(flags, "apply", str(MINIMAL))
-    run(flags, "apply", "-", text=MINIMAL.read_text().replace("[[arms]]", 'mode = "auto"\n[[arms]]', 1))
-    shown = run(flags, "diff", str(MINIMAL))
-    assert shown.stdout.split() == ["~", "mode", "auto", "->", "recommend"]
-    assert len(list(CommandLog(load(flags=flags)).read())) == 2
+def test_other_commands_and_rubbish_on_the_topic_are_passed_over(used: dict[str, str]) -> None:
+    assert Counter(command.command for command in logged(used)) == {"configure": 3, "freeze": 1}
+    assert set(CommandLog(load(flags=used)).newest_documents()) == {"support-chat", "search"}
 
 
-def test_services_are_listed(flags: dict[str, str]) -> None:
-    run(flags, "apply", str(MINIMAL))
-    run(flags, "apply", "-", text='service = "search"\n[[arms]]\nname = "small"\n')
-    rows = json.loads(run(flags, "show", "--json").stdout)
-    assert [(row["service"], row["incumbent"], row["arms"]) for row in rows] == [
-        ("search", "small", 1),
-        ("support-chat", "gpt-4o", 2),
+def test_services_are_listed(used: dict[str, str]) -> None:
+    rows = json.loads(run(used, "show", "--json").stdout)
+    assert [(row["service"], row["mode"], row["incumbent"], row["arms"]) for row in rows] == [
+        ("search", "recommend", "small", 1),
+        ("support-chat", "auto", "gpt-4o", 2),
     ]
 
 
-def test_a_service_without_a_document_is_an_error_that_names_the_known_ones(flags: dict[str, str]) -> None:
-    run(flags, "apply", str(MINIMAL))
-    shown = run(flags, "show", "search")
+def test_a_service_without_a_document_is_an_error_that_names_the_known_ones(used: dict[str, str]) -> None:
+    shown = run(used, "show", "billing")
     assert shown.exit_code == 1
-    assert "configured services: support-chat" in shown.stderr
+    assert "configured services: search, support-chat" in shown.stderr
 
 
-def test_a_bad_document_is_refused_with_its_line_and_nothing_is_sent(flags: dict[str, str]) -> None:
-    refused = run(flags, "apply", "-", text='service = "s"\nmode = "live"\n[[arms]]\nname = "a"\n')
+def test_a_bad_document_is_refused_with_its_line_and_nothing_is_sent(fresh: dict[str, str]) -> None:
+    refused = run(fresh, "apply", "-", text='service = "s"\nmode = "live"\n[[arms]]\nname = "a"\n')
     assert refused.exit_code == 1
     assert "standard input:2: mode: not allowed" in refused.stderr
-    assert list(CommandLog(load(flags=flags)).read()) == []
+    assert logged(fresh) == []
 
 
-def test_a_missing_file_is_named(flags: dict[str, str]) -> None:
-    refused = run(flags, "diff", "nowhere.toml")
+def test_a_missing_file_is_named() -> None:
+    refused = run({}, "diff", "nowhere.toml")
     assert refused.exit_code == 1
     assert "cannot read nowhere.toml" in refused.stderr
 
 
-def test_other_commands_and_rubbish_on_the_topic_are_passed_over(flags: dict[str, str]) -> None:
-    log = CommandLog(load(flags=flags))
-    log.send(Command(service="support-chat", command="freeze", args=Freeze(hold=True)))
-    producer = Producer({"bootstrap.servers": flags["kafka.bootstrap_servers"]})
-    for value in (b"rubbish", b'{"service": "support-chat", "command": "configure"}', None):
-        producer.produce(flags["topics.commands"], value=value)
-    assert producer.flush(10) == 0
-    run(flags, "apply", str(MINIMAL))
-    assert set(log.newest_documents()) == {"support-chat"}
-    assert sorted(logged.command.command for logged in log.read()) == ["configure", "freeze"]
-
-
 def test_without_a_broker_the_error_names_it_and_what_to_do() -> None:
-    log = CommandLog(load(flags={"kafka.bootstrap_servers": "127.0.0.1:1"}), timeout_s=0.3)
+    log = CommandLog(load(flags={"kafka.bootstrap_servers": "127.0.0.1:1"}), timeout_s=0.1)
     with pytest.raises(CommandLogError, match=r"127\.0\.0\.1:1 the broker.*topics apply"):
         log.newest_documents()
     with pytest.raises(CommandLogError, match="was not written"):

@@ -65,7 +65,7 @@ class CommandLog:
             headers=self._headers(id_, now_ns),
             on_delivery=lambda error, _: refused.append(error) if error else None,
         )
-        left = producer.flush(self._timeout_s + 1)
+        left = producer.flush(self._timeout_s)
         if left or refused:
             why = refused[0].str() if refused else f"no acknowledgement within {self._timeout_s:g} s"
             raise CommandLogError(f"the command was not written to {self._topic}: {why}. {self._advice()}")
