@@ -314,6 +314,20 @@ class TestFreeze:
         await world.drive(6)
         assert world.held() == split(2, frozen=True)
 
+    @pytest.mark.parametrize("restarted", [False, True])
+    async def test_what_it_had_is_known_from_the_answer_and_after_a_restart_from_reading(self, restarted):
+        world = World()
+        world.publish(trial(2))
+        await world.tick()
+        if restarted:
+            world.restart()
+            await world.tick()
+        world.command("freeze", "bot")
+        world.publish(trial(3))
+        world.gateway.store.clear()
+        await world.tick()
+        assert world.held() == split(2, frozen=True)
+
 
 class TestChangedByHand:
     def by_hand(self, world):
