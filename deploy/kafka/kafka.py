@@ -20,6 +20,7 @@ import base64
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -139,18 +140,22 @@ def running_pid(broker: Instance) -> int | None:
         pid = int(broker.pid_file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return pid if str(broker.properties) in _command_line(pid) else None
+    command = _command_line(pid)
+    return pid if command is not None and (not command or str(broker.properties) in command) else None
 
 
-def _command_line(pid: int) -> str:
+def _command_line(pid: int) -> str | None:
+    """The command a process runs; None when it has ended; empty for the instant in which it is being started."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        ended = re.search(r"^State:\s+[ZX]", Path(f"/proc/{pid}/status").read_text(encoding="utf-8"), re.MULTILINE)
+        return (
+            None if ended else Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        )
     except OSError:
-        pass
-    if Path("/proc/self").exists():
-        return ""
+        if Path("/proc/self").exists():
+            return None
     shown = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return shown.stdout
+    return shown.stdout or None
 
 
 def _port_taken(port: int) -> bool:
@@ -197,6 +202,8 @@ def _properties(broker: Instance) -> str:
         "controller.quorum.voters": f"1@127.0.0.1:{controller}",
         "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
         "log.dirs": broker.data,
+        "broker.session.timeout.ms": 2000,  # after kill -9 the controller waits this long before it admits the new one
+        "broker.heartbeat.interval.ms": 500,
         "auto.create.topics.enable": "false",
         "num.partitions": 4,
         "offsets.topic.num.partitions": 8,
