@@ -37,6 +37,7 @@ Strategy = Literal[
 ]
 """The five strategies of requirements/004, hybrid, and what a person ordered."""
 DeploymentStrategy = Literal["canary", "blue-green", "immediate", "shadow", "weights", "none"]
+ChangeType = Literal["replace", "add", "remove"]
 Metric = Literal["quality", "latency", "errors", "cost", "reward"]
 
 EVENT_TYPES: dict[Status, str] = {"proposed": PROPOSED, "decided": DECIDED, "refused": REFUSED}
@@ -51,7 +52,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     parameter: str
     old: Any = None
     new: Any = None
-    change_type: Literal["replace", "add", "remove"] = "replace"
+    change_type: ChangeType = "replace"
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):

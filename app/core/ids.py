@@ -16,7 +16,9 @@ def stable_id(*parts: object) -> str:
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(
-    tuple[str, str, str, str, str, str, int, int | None]  # service, arm, tenant, task type, region, slice, version, group
+    tuple[
+        str, str, str, str, str, str, int, int | None
+    ]  # service, arm, tenant, task type, region, slice, version, group
 ).decode
 
 
@@ -24,7 +26,16 @@ def request_id(unique: str, receipt: Receipt) -> str:
     """A request id that carries its receipt: ``unique.base64url``. ``unique`` must hold no dot."""
     s = receipt.segment
     packed = _encode(
-        (receipt.service, receipt.arm, s.tenant, s.task_type, s.region, receipt.slice, receipt.version, receipt.session_group)
+        (
+            receipt.service,
+            receipt.arm,
+            s.tenant,
+            s.task_type,
+            s.region,
+            receipt.slice,
+            receipt.version,
+            receipt.session_group,
+        )
     )
     return f"{unique}.{base64.urlsafe_b64encode(packed).rstrip(b'=').decode()}"
 

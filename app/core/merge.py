@@ -4,6 +4,9 @@ Mutable state. The state after facts offset X is a function of the facts log [0,
 the log's own append times. Rows are ``applied`` up to a facts offset; a mutation caused by offset X happens once (O2),
 a control fact once per source offset (O7). Outputs are functions of the log too, so a re-emission is byte-identical.
 
+The committed offset names its writer, whose meta row holds the clocks just before that offset (O3). It may be newer than
+the commit: then the facts between are read again and change nothing, because every row is already applied past them.
+
 ``now`` of a step is the end of the pane it closes (group watermark less lateness, in whole minutes), so decisions do
 not depend on how many panes one watermark happened to close at once.
 """
@@ -14,6 +17,7 @@ import msgspec
 
 from app.core import facts, service
 from app.core.batch import Batch
+from app.core.events import is_name
 from app.core.facts import NEVER, ControlFact, Partial, Partials
 from app.core.outputs import Output
 from app.core.pane import PANE_S, RawPane, merge_parts, orient
@@ -57,17 +61,9 @@ class Clocks(msgspec.Struct, array_like=True):
     closed: int = NEVER
 
 
-class MetaRow(msgspec.Struct, array_like=True):
-    """A writer's commit point: the offset and the clocks just before it (O3)."""
-
-    offset: int
-    clocks: msgspec.Raw
-
-
 _encode = msgspec.msgpack.Encoder().encode
 _decode_row = msgspec.msgpack.Decoder(KeptRow).decode
 _decode_windows = msgspec.msgpack.Decoder(KeptWindows).decode
-_decode_meta = msgspec.msgpack.Decoder(MetaRow).decode
 _decode_clocks = msgspec.msgpack.Decoder(Clocks).decode
 
 
@@ -108,9 +104,7 @@ class Merge:
                     f"the changelog of facts partition {partition} has no meta row of writer {point.metadata}, "
                     "which the committed offset names: the changelog was truncated or belongs to another group"
                 )
-            meta = _decode_meta(services[key])
-            self.position = max(self.position, meta.offset)
-            self._clocks = _decode_clocks(meta.clocks)
+            self._clocks = _decode_clocks(services[key])
         self.point = point or Point(self.position, "")
         self._rows: Table[KeptRow] = Table("services", partition, writer, services, _encode, _decode_row)
         self._windows: Table[KeptWindows] = Table("windows", partition, writer, windows, _encode, _decode_windows)
@@ -236,12 +230,10 @@ class Merge:
         names = sorted({BROADCAST, *self._rows.values}) if fact.service == BROADCAST else [fact.service]
         now_s = max(0, (self._clocks.closed + 1) * PANE_S)
         for name in names:
-            known = self._rows.values.get(name)
-            if known is None and not service.may_create(fact):
-                self._say([service.unknown_service(fact)])
-                self._tally("unknown_service")
+            if name != BROADCAST and not is_name(name):
+                self._say([service.unnamed(fact)])
                 continue
-            kept = known or self._fresh(name)
+            kept = self._rows.values.get(name) or self._fresh(name)
             if kept is None or offset <= kept.applied or fact.offset <= kept.control.get(fact.source, -1):
                 continue
             row, outputs = service.step(kept.row, fact, now_s)
@@ -262,8 +254,7 @@ class Merge:
         self._flying = True
         outputs, self._outputs = tuple(self._outputs), []
         offset, clocks = min(self._first.values(), default=(self.position, b""))
-        meta = MetaRow(offset, msgspec.Raw(clocks or _encode(self._clocks)))
-        meta_row = self._rows.record(META + self.writer.encode(), _encode(meta))
+        meta_row = self._rows.record(META + self.writer.encode(), clocks or _encode(self._clocks))
         phases = (outputs, self._windows.cut(), self._rows.cut((meta_row,)))
         return Cut(phases, Point(offset, self.writer), self.position)
 

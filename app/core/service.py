@@ -1,56 +1,97 @@
-"""The heart: one row per service, and the step that changes it. Pure; data goes one way: evidence in, row and outputs out."""
+"""The heart: the step of one service. Pure; data goes one way: evidence in, row and outputs out.
+
+A closed pane is learned from, then the split in force is verified by its traffic, then the rules decide. A control fact
+is obeyed. A tick lets deadlines pass. ``now_s`` is always event time: the end of the newest closed pane.
+"""
 
 import msgspec
 
-from app.core.document import ServiceDocument, default_document
-from app.core.events import is_name
+from app.core import orders, outputs, rollout, verify
+from app.core.decision import Outcome, encode_outcome
+from app.core.events import NAME_PATTERN, rfc3339
 from app.core.facts import ControlFact
 from app.core.ids import stable_id
-from app.core.outputs import REFUSED, Output
+from app.core.learn import learned
+from app.core.outputs import Output
 from app.core.pane import ClosedPane
+from app.core.row import BROADCAST, Row, Tick, new_row
 
-BROADCAST = "*"
-"""The row that keeps the standing orders of broadcasts for services that do not exist yet."""
-
-
-class Tick(msgspec.Struct, frozen=True):
-    """Only time passed: a deadline of the row is reached (rule O8)."""
-
-
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """What is remembered of one service."""
-
-    service: str
-    document: ServiceDocument
-    frozen: bool = False
-    panes: int = 0
-    deadline_s: int | None = None
-
+__all__ = ["BROADCAST", "Evidence", "Row", "Tick", "new_row", "step", "unnamed"]
 
 Evidence = ClosedPane | ControlFact | Tick
+Result = tuple[Row, list[Output]]
 
 
-def new_row(service: str, standing: Row | None) -> Row:
-    """A service seen for the first time; ``standing`` orders (a broadcast freeze) hold for it too."""
-    document = default_document("all" if service == BROADCAST else service, ())
-    return Row(service=service, document=document, frozen=standing.frozen if standing else False)
+def unnamed(fact: ControlFact) -> Output:
+    """The refusal of an order for something that cannot be a service."""
+    return orders.refusal(fact, f"not a service name: {fact.service[:40]!r} (pattern {NAME_PATTERN})")
 
 
-def may_create(fact: ControlFact) -> bool:
-    """Whether a control fact may create a row: only a configuration, else a typing error would live for ever."""
-    return b'"configure"' in fact.data and bool(is_name(fact.service))
-
-
-def unknown_service(fact: ControlFact) -> Output:
-    """The refusal of an order for a service that is neither configured nor seen in telemetry."""
-    text = f"{fact.service} is neither configured nor seen in telemetry: apply a service document first"
-    identity = stable_id("unknown-service", fact.source, fact.offset)
-    data = msgspec.json.encode({"decision_id": identity, "service": fact.service, "action": "refuse", "rationale": text})
-    return Output("optimizations", REFUSED, identity, fact.service, fact.time_s, data)
-
-
-def step(row: Row, evidence: Evidence, now_s: int) -> tuple[Row, list[Output]]:
+def step(row: Row, evidence: Evidence, now_s: int) -> Result:
     """One pane, one control fact or one deadline."""
+    if isinstance(evidence, ControlFact):
+        return orders.obey(row, evidence, now_s)
     if isinstance(evidence, ClosedPane):
-        return msgspec.structs.replace(row, panes=row.panes + 1), []
+        row = learned(row, evidence)
+    row, seen = _verify(row, now_s)
+    row, expired = _expire(row, now_s)
+    row, decided = _decide(row, now_s)
+    return row, [*seen, *expired, *decided]
+
+
+# ---- did the traffic follow? ----
+def _verify(row: Row, now_s: int) -> Result:
+    watch, split = row.watch, row.split
+    if watch is None or split is None:
+        return row, []
+    seen = verify.seen(watch, split, row.document)
+    if seen is None and now_s < watch.deadline_s:
+        return row, []
+    if seen is not None and not seen.followed and now_s < watch.deadline_s:
+        return row, []
+    outcome = Outcome(
+        decision_id=watch.decision_id,
+        service=row.service,
+        version=watch.version,
+        gateway=watch.accepted_by or row.document.gateway,
+        observed_share=seen.observed_share if seen else None,
+        expected_share=seen.expected_share if seen else None,
+        requests=watch.requests,
+        first_seen=rfc3339(watch.first_seen_s) if watch.first_seen_s else "",
+        error=None if seen and seen.followed else _unfollowed(watch, seen),
+    )
+    type_ = outputs.VERIFIED if outcome.error is None else outputs.FAILED
+    identity = stable_id(type_, watch.decision_id, watch.version)
+    said = Output("optimizations", type_, identity, row.service, now_s, encode_outcome(outcome))
+    return msgspec.structs.replace(row, watch=None), [said]
+
+
+def _unfollowed(watch: verify.Watch, seen: verify.Seen | None) -> str:
+    if seen is not None:
+        return f"the traffic does not follow the split: {seen.detail}, asked for {seen.expected_share:.1%}"
+    reported = f"; the gateway said: {watch.error}" if watch.error else ""
+    return f"only {watch.requests} requests carried version {watch.version} before the deadline{reported}"
+
+
+# ---- deadlines ----
+def _expire(row: Row, now_s: int) -> Result:
+    said: list[Output] = []
+    if row.cooldown_s and now_s >= row.cooldown_s:
+        row = msgspec.structs.replace(row, cooldown_s=0)
+    if row.proposal is not None and now_s >= row.proposal.deadline_s:
+        row, said = rollout.refuse_proposal(row, now_s, "nobody answered before the deadline")
+    return row, said
+
+
+# ---- decide ----
+def _decide(row: Row, now_s: int) -> Result:
+    """Open trial first, then a new one, then the weights of the admitted arms."""
+    if not row.may_change:
+        return row, []
+    if row.trial is not None:
+        return rollout.judge(row, now_s)
+    if now_s >= row.next_cycle_s and not row.cooldown_s and row.requests_per_minute > 0:
+        row, said = rollout.look(row, now_s, "time")
+        if said:
+            return row, said
     return row, []

@@ -64,7 +64,10 @@ class Table(Generic[K]):
         """Records of what changed, then ``extra``, then tombstones; forgets that they changed."""
         changed, self._changed = sorted(self._changed), set()
         tombstones, self._tombstones = self._tombstones, []
-        rows = [self.record(service.encode() + SEPARATOR + self._writer, self._encode(self.values[service])) for service in changed]
+        rows = [
+            self.record(service.encode() + SEPARATOR + self._writer, self._encode(self.values[service]))
+            for service in changed
+        ]
         return (*rows, *extra, *(self.record(key, None) for key in tombstones))
 
     def record(self, key: bytes, value: bytes | None) -> Record:

@@ -38,6 +38,17 @@ class Guardrails(msgspec.Struct, frozen=True, array_like=True):
     n_star: float = 400.0
     step_minutes: int = 5
     timeout_minutes: int = 10_080
+    harm_part: float = 0.1
+    admit_part: float = 0.02
+
+    @property
+    def harm_alpha(self) -> float:
+        """Error of one metric's bound that rolls back: any metric can, so the error is split over them."""
+        return self.harm_part * self.alpha / max(1, len(self.judged))
+
+    def safe_alpha(self, *, admission: bool) -> float:
+        """Error of a bound that lets a step pass: all metrics must, so each has it in full (intersection-union)."""
+        return self.admit_part * self.alpha if admission else self.alpha
 
     def tolerance(self, metric: str) -> float | None:
         """Tolerated harm of a metric; None when it is not judged."""

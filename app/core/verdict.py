@@ -2,7 +2,7 @@
 
 Roll back when the lower bound of harm is above 0 (strict) or above the tolerance (lenient); next step when every upper
 bound of harm is inside its tolerance and the step lasted; else hold: missing or little data never rolls back.
-Each metric's bounds hold one-sided with error ``alpha`` / number of judged metrics over all looks (STATISTICS 5).
+Every bound is one-sided and holds over all looks, with the errors stated in ``Guardrails`` (STATISTICS 5).
 """
 
 import math
@@ -20,11 +20,14 @@ Kind = Literal["harm", "safe", "hold", "timeout"]
 _LOG_FLOOR = 1e-4
 """Least variance of a log latency or of a relative cost: 1 % per request, so that constant values are not certain."""
 
+_LARGEST = 50.0
+"""Log ratios are shown up to here, so that they stay finite."""
+
 
 class Interval(msgspec.Struct, frozen=True, array_like=True):
     """Change of one metric, trial against control: points (quality, errors) or ratio - 1 (latency, cost), or reward.
 
-    ``low`` and ``high`` are None while nothing is known; ``n`` effective pairs, ``trial_n`` and ``control_n``
+    ``low`` and ``high`` are the very bounds the rule used, None while nothing is known; ``n`` effective pairs, ``trial_n`` and ``control_n``
     observations; ``tolerance`` of harm in the same unit; ``harm_p``: always-valid p-value of "no harm".
     """
 
@@ -65,12 +68,12 @@ class _Harm(msgspec.Struct, frozen=True):
 
 def judge(trial: Trial, guardrails: Guardrails, objective: Objective | None = None) -> Verdict:
     """The verdict as of the last observed pane. Harm is looked for in all panes, safety in complete ones only."""
-    harms = _harms(trial.evidence, guardrails)
+    harms = _harms(trial.evidence, guardrails, admission=trial.last_step)
     intervals = tuple(harm.interval for harm in harms)
     reward = reward_interval(trial.evidence, objective, guardrails) if objective and trial.last_step else None
     benefit = reward is not None and reward.low is not None and reward.low > 0.0
     doubtful = trial.doubtful is not None
-    seen = _harms(trial.doubtful, guardrails) if trial.doubtful is not None else harms
+    seen = _harms(trial.doubtful, guardrails, admission=trial.last_step) if trial.doubtful is not None else harms
     proven = [harm for harm in seen if harm.low > (0.0 if guardrails.strict(harm.interval.metric) else harm.tolerance)]
     if proven:
         worst = max(proven, key=lambda harm: harm.low / harm.tolerance if harm.tolerance else math.inf)
@@ -99,9 +102,9 @@ def _safety(trial: Trial, guardrails: Guardrails, harms: list[_Harm]) -> tuple[K
     return "safe", "", "every bound of harm is inside its tolerance"
 
 
-def _harms(evidence: Evidence, guardrails: Guardrails) -> list[_Harm]:
-    alpha = guardrails.alpha / max(1, len(guardrails.judged))
-    return [_harm(metric, getattr(evidence, metric), guardrails, alpha) for metric in guardrails.judged]
+def _harms(evidence: Evidence, guardrails: Guardrails, *, admission: bool) -> list[_Harm]:
+    alphas = guardrails.harm_alpha, guardrails.safe_alpha(admission=admission)
+    return [_harm(metric, getattr(evidence, metric), guardrails, alphas) for metric in guardrails.judged]
 
 
 def change(metric: str, contrast: Contrast) -> Difference:
@@ -113,32 +116,37 @@ def change(metric: str, contrast: Contrast) -> Difference:
     return difference(contrast, bounded=True)
 
 
-def _harm(metric: str, contrast: Contrast, guardrails: Guardrails, alpha: float) -> _Harm:
+def _harm(metric: str, contrast: Contrast, guardrails: Guardrails, alphas: tuple[float, float]) -> _Harm:
+    """Bounds of harm of one metric: the lower one at the error of a rollback, the upper one at that of a promotion."""
     closed = close(contrast)
-    trial_n, control_n = closed.trial.n, closed.control.n
     moved = change(metric, closed)
+    enough = min(closed.trial.n, closed.control.n) >= guardrails.n_min
+    below, above = (_width(moved, alpha, guardrails.n_star) if enough else math.inf for alpha in alphas)
     tolerance = guardrails.tolerance(metric) or 0.0
-    width = half_width(moved.n, moved.variance, alpha, guardrails.n_star, sides=1, df=moved.df)
-    if min(trial_n, control_n) < guardrails.n_min:
-        width = math.inf
     sign = -1.0 if metric == "quality" else 1.0
-    p = p_value(sign * moved.estimate, moved.n, moved.variance, alpha, guardrails.n_star, sides=1)
-    shown = math.expm1 if metric == "latency" else float
-    known = math.isfinite(width)
-    interval = Interval(
-        metric=metric,
-        estimate=shown(moved.estimate),
-        low=shown(moved.estimate - width) if known else None,
-        high=shown(min(moved.estimate + width, 50.0)) if known else None,
-        n=moved.n,
-        trial_n=trial_n,
-        control_n=control_n,
-        tolerance=tolerance,
-        harm_p=p if known else 1.0,
-    )
     harm = sign * moved.estimate
+    interval = _shown(metric, moved.estimate, *((below, above) if sign > 0 else (above, below)))
+    interval = msgspec.structs.replace(
+        interval,
+        n=moved.n,
+        trial_n=closed.trial.n,
+        control_n=closed.control.n,
+        tolerance=tolerance,
+        harm_p=p_value(harm, moved.n, moved.variance, alphas[0], guardrails.n_star, sides=1) if enough else 1.0,
+    )
     limit = math.log1p(tolerance) if metric == "latency" else tolerance
-    return _Harm(harm - width, harm + width, limit, interval)
+    return _Harm(harm - below, harm + above, limit, interval)
+
+
+def _width(moved: Difference, alpha: float, n_star: float) -> float:
+    return half_width(moved.n, moved.variance, alpha, n_star, sides=1, df=moved.df)
+
+
+def _shown(metric: str, estimate: float, below: float, above: float) -> Interval:
+    unit = math.expm1 if metric == "latency" else float
+    low = unit(estimate - below) if math.isfinite(below) else None
+    high = unit(min(estimate + above, _LARGEST)) if math.isfinite(above) else None
+    return Interval(metric, unit(estimate), low, high)
 
 
 def reward_interval(evidence: Evidence, objective: Objective, guardrails: Guardrails) -> Interval | None:

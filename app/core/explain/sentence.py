@@ -4,10 +4,10 @@ What a sentence needs beyond the decision's own fields stands in its evidence, a
 ``incumbent`` (arm names), ``cause`` (why it was held, refused or frozen: half a sentence), ``actor`` (who ordered it).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from app.core.decision import Action, Constraint, Decision, Impact, Status
+from app.core.decision import Action, Change, Constraint, Decision, Impact, Status
 from app.core.explain.wording import (
     amount,
     better_or_worse,
@@ -21,14 +21,15 @@ from app.core.explain.wording import (
     worst,
 )
 
-METRICS = ("cost", "latency", "quality", "errors")
+METRICS = ("cost", "latency", "quality", "errors", "reward")
+MAX_MOVES = 6
 
 
 def rationale(decision: Decision, status: Status = "decided") -> str:
     """One plain sentence: what is done, and the numbers it rests on, with units and intervals."""
-    what = _WHAT[decision.action](decision)
     if status == "refused":
-        return _sentence(f"Refused: {_lower(what)}", _refusal(decision))
+        return _sentence(f"Refused to {_TO[decision.action](decision)}", _reasons(decision))
+    what = _WHAT[decision.action](decision)
     if status == "proposed":
         return _sentence(f"Proposed: {_lower(what)}", _reasons(decision), _waiting(decision))
     return _sentence(what, _reasons(decision))
@@ -92,16 +93,29 @@ def _roll_back(d: Decision) -> str:
 
 def _frozen(d: Decision) -> str:
     by = f" by {d.evidence['actor']}" if d.evidence.get("actor") else ""
-    trial = d.split.trial if d.split else None
-    withdrawn = trial is None and bool(d.evidence.get("challenger"))
-    after = f"the trial of {challenger(d)} is withdrawn" if withdrawn else "the split stays as it is"
-    return f"The service is frozen{by}, {after}"
+    return f"The service is frozen{by}, {_withdrawn(d) if _is_withdrawn(d) else 'the split stays as it is'}"
 
 
 def _weights(d: Decision) -> str:
-    moves = [c for c in d.changes if c.parameter.startswith("weights")]
-    text = ", ".join(f"{c.parameter.rsplit('.', 1)[-1]} {_share(c.old)} -> {_share(c.new)}" for c in moves)
-    return f"Weights move{where(d)} ({text})" if text else f"Weights move{where(d)}"
+    moves = [f"{name} {_share(old)} -> {_share(new)}" for name, old, new in _moved(d.changes)]
+    more = f" and {len(moves) - MAX_MOVES} more" if len(moves) > MAX_MOVES else ""
+    return f"Weights move{where(d)}" + (f" ({', '.join(moves[:MAX_MOVES])}{more})" if moves else "")
+
+
+def _moved(changes: tuple[Change, ...]) -> Iterator[tuple[str, Any, Any]]:
+    """(arm, old, new) of every weight that changed, whether a change is one weight or whole tables by segment."""
+    for change in changes:
+        if not change.parameter.startswith("weights"):
+            continue
+        if not isinstance(change.old or change.new, dict):
+            yield change.parameter.rsplit(".", 1)[-1], change.old, change.new
+            continue
+        old, new = change.old or {}, change.new or {}
+        for segment in sorted({*old, *new}):
+            before, after = old.get(segment, {}), new.get(segment, {})
+            for arm in sorted({*before, *after}):
+                if before.get(arm) != after.get(arm):
+                    yield (arm if segment == "*" else f"{segment}: {arm}"), before.get(arm), after.get(arm)
 
 
 def _share(value: Any) -> str:
@@ -109,9 +123,22 @@ def _share(value: Any) -> str:
 
 
 def _configure(d: Decision) -> str:
-    names = ", ".join(change.parameter for change in d.changes[:5])
-    more = f" and {len(d.changes) - 5} more" if len(d.changes) > 5 else ""
-    return f"A new service document is in force ({names}{more})" if names else "The service document is unchanged"
+    names = [change.parameter for change in d.changes]
+    more = f" and {len(names) - MAX_MOVES} more" if len(names) > MAX_MOVES else ""
+    return "A new service document is in force" + (f" ({', '.join(names[:MAX_MOVES])}{more})" if names else "")
+
+
+def _set_mode(d: Decision) -> str:
+    return f"The mode is now {d.mode}" + (f", {_withdrawn(d)}" if _is_withdrawn(d) else "")
+
+
+def _is_withdrawn(d: Decision) -> bool:
+    """Whether a trial that was open is not in the split any more."""
+    return bool(d.evidence.get("challenger")) and (d.split is None or d.split.trial is None)
+
+
+def _withdrawn(d: Decision) -> str:
+    return f"the trial of {challenger(d)} is withdrawn"
 
 
 _WHAT: dict[Action, Callable[[Decision], str]] = {
@@ -127,64 +154,81 @@ _WHAT: dict[Action, Callable[[Decision], str]] = {
     "reset": lambda d: f"The evidence of {challenger(d)} is forgotten and gathered again{where(d)}",
     "re-baseline": lambda d: f"The baseline is now {incumbent(d)}",
     "configure": _configure,
-    "set-mode": lambda d: f"The mode is now {d.mode}",
+    "set-mode": _set_mode,
     "pause": lambda _: "The service is paused, its split stays as it is",
     "resume": lambda _: "The service is no longer paused or frozen",
 }
 
 
+_TO: dict[Action, Callable[[Decision], str]] = {
+    "open-trial": lambda d: f"open a trial of {challenger(d)} against {incumbent(d)}{where(d)}",
+    "next-step": lambda d: f"give {challenger(d)} more traffic{where(d)}",
+    "hold": lambda d: f"hold {challenger(d)}{where(d)}",
+    "admit": lambda d: f"admit {challenger(d)}{where(d)}",
+    "promote": lambda d: f"let {challenger(d)} take over from {incumbent(d)}{where(d)}",
+    "roll-back": lambda d: f"roll back{where(d)}, {incumbent(d)} goes on",
+    "freeze": lambda _: "freeze the service",
+    "unfreeze": lambda _: "lift the freeze",
+    "move-weights": lambda d: f"move weights{where(d)}",
+    "reset": lambda d: f"forget the evidence of {challenger(d)}{where(d)}",
+    "re-baseline": lambda d: f"make {incumbent(d)} the baseline",
+    "configure": lambda _: "put the service document into force",
+    "set-mode": lambda _: "change the mode",
+    "pause": lambda _: "pause the service",
+    "resume": lambda _: "resume the service",
+}
+
+
 # ---- why ----------------------------------------------------------------------------------------------------------
 def _reasons(d: Decision) -> str:
-    """Cause, gains, then each guarded metric against its limit, then the other constraints that failed."""
-    parts = [str(d.evidence["cause"])] if d.evidence.get("cause") else []
+    """Cause, then every metric against its limit, then the other constraints that failed, then what is expected."""
+    parts = [str(d.evidence[key]).rstrip(". ") for key in ("cause",) if d.evidence.get(key)]
+    if d.evidence.get("actor") and d.action != "freeze":
+        parts.append(f"ordered by {d.evidence['actor']}")
     limits = {c.name: c for c in d.constraints}
-    for metric in _order(d, limits):
-        impact = d.expected_impact.get(metric)
-        if impact is not None:
-            parts.append(_metric(metric, impact, limits.get(metric), rolled_back=d.action == "roll-back"))
+    for metric in _order(d):
+        parts.append(_metric(metric, d.expected_impact[metric], limits.get(metric), d))
     parts += [_failed(c) for c in d.constraints if not c.satisfied and c.name not in d.expected_impact]
     if d.action == "open-trial" and d.expected_minutes is not None:
         parts.append(f"a verdict takes about {duration(d.expected_minutes)}")
-    return "; ".join(parts)
+    return "; ".join(part for part in parts if part)
 
 
-def _order(d: Decision, limits: dict[str, Constraint]) -> list[str]:
-    """Gains first; of what was rolled back, the harm first."""
+def _order(d: Decision) -> list[str]:
+    """Metrics as they are told: gains first, but of what was rolled back the harm first."""
+    told = [metric for metric in METRICS if metric in d.expected_impact]
     if d.action != "roll-back":
-        return list(METRICS)
-    return sorted(METRICS, key=lambda metric: metric not in limits or limits[metric].satisfied)
+        return told
+    return sorted(told, key=lambda metric: not _is_harmed(metric, d.expected_impact[metric]))
 
 
-def _metric(metric: str, impact: Impact, limit: Constraint | None, *, rolled_back: bool) -> str:
+def _is_harmed(metric: str, impact: Impact) -> bool:
+    """Whether the whole interval is on the bad side."""
+    bound = mildest(metric, impact)
+    return bound is not None and harm(metric, bound) > 0
+
+
+def _metric(metric: str, impact: Impact, limit: Constraint | None, d: Decision) -> str:
     """A gain as such; else the change, the bound that decides and what it means for the limit."""
     if limit is None or (improves(metric, impact) and limit.satisfied):
         return better_or_worse(metric, impact)
     text = f"{metric} {signed(metric, impact.estimate)}"
-    certain = rolled_back and not limit.satisfied
-    bound = mildest(metric, impact) if certain else worst(metric, impact)
-    if bound is not None:
-        text += f" ({'at least' if certain else 'at most'} {signed(metric, bound)})"
-    return f"{text}, {_against(metric, bound, limit, certain=certain)}"
-
-
-def _against(metric: str, bound: float | None, limit: Constraint, *, certain: bool) -> str:
-    tolerated = f"the limit of {amount(metric, limit.limit)}"
-    if limit.satisfied:
-        return f"inside {tolerated}"
-    if not certain:
-        return f"which may still be beyond {tolerated}"
-    if bound is not None and harm(metric, bound) > limit.limit:
-        return f"beyond {tolerated}"
-    return f"certain harm, whose limit is {amount(metric, limit.limit)}"
+    if d.action == "roll-back" and _is_harmed(metric, impact):
+        bound = mildest(metric, impact)
+        beyond = bound is not None and harm(metric, bound) > limit.limit
+        said = "beyond the limit" if beyond else "certain harm, the limit is"
+        at_least = signed(metric, bound) if bound is not None else "?"
+        return f"{text} (at least {at_least}), {said} {'of ' if beyond else ''}{amount(metric, limit.limit)}"
+    bound = worst(metric, impact)
+    if bound is None:
+        return f"{text}, too few requests to say more"
+    may_be = "inside" if limit.satisfied else "which may still be beyond"
+    return f"{text} (at most {signed(metric, bound)}), {may_be} the limit of {amount(metric, limit.limit)}"
 
 
 def _failed(constraint: Constraint) -> str:
     value = "not measured" if constraint.value is None else number(constraint.value, 4)
     return f"{constraint.name} is {value}, the limit is {number(constraint.limit, 4)}"
-
-
-def _refusal(d: Decision) -> str:
-    return _reasons(d) or "no reason was recorded"
 
 
 def _waiting(d: Decision) -> str:

@@ -13,7 +13,7 @@ import msgspec
 
 
 class Objective(msgspec.Struct, frozen=True, array_like=True):
-    """What counts. Weights sum to 1; ``cost_max_usd`` and ``latency_max_ms`` earn nothing; ``channel``: whose scores."""
+    """What counts. Weights sum to 1; ``cost_max_usd`` and ``latency_max_ms`` earn nothing; ``channel``: scores by."""
 
     quality: float = 0.6
     cost: float = 0.3

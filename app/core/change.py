@@ -1,0 +1,187 @@
+"""How a change of the row becomes a version: the new split, the decision that says why, the watch that follows it."""
+
+from typing import Any
+
+import msgspec
+
+from app import __version__
+from app.core import decision as said
+from app.core import split as splits
+from app.core.decision import (
+    Action,
+    Alternative,
+    Change,
+    ChangeType,
+    Constraint,
+    Decision,
+    Deployment,
+    Impact,
+    Status,
+    Strategy,
+    Trigger,
+)
+from app.core.explain import rationale
+from app.core.ids import stable_id
+from app.core.outputs import SPLIT, Output
+from app.core.row import HISTORY, Past, Row
+from app.core.split import Split, TrialSlice
+from app.core.trial import shares, with_version
+from app.core.verify import Watch
+
+
+class Why(msgspec.Struct, frozen=True, kw_only=True):
+    """The reasons of a change, as the decision will carry them. ``evidence`` may name ``challenger``, ``incumbent``,
+    ``cause`` and ``actor`` for the sentence (``app.core.explain``).
+    """
+
+    action: Action
+    trigger: Trigger
+    strategy: Strategy = "cost-performance"
+    evidence: dict[str, Any] = {}
+    impact: dict[str, Impact] = {}
+    constraints: tuple[Constraint, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    confidence: float = 0.0
+    expected_minutes: float | None = None
+    changes: tuple[Change, ...] = ()
+
+
+def split_of(row: Row, version: int, decision_id: str, now_s: int) -> Split:
+    """The full desired state the row asks for."""
+    document, trial = row.document, row.trial
+    slice_ = None
+    if trial is not None:
+        share, control = shares(trial.steps[trial.step])
+        slice_ = TrialSlice(trial.id, trial.arm, trial.control_arm, share, control)
+    weights = row.weights if document.policy == "mix" and row.weights else {"*": {row.incumbent: 1.0}}
+    return Split(
+        service=row.service,
+        version=version,
+        decision_id=decision_id,
+        incumbent=row.incumbent,
+        arms=tuple(arm.definition() for arm in document.arms),
+        weights=weights,
+        baseline=document.baseline,
+        holdout_share=document.holdout_share,
+        trial=slice_,
+        sticky=document.sticky,
+        frozen=row.frozen,
+        segment_by=document.segments.by,
+        segments=document.segments.values,
+        decided_at_s=now_s,
+    )
+
+
+def publish(row: Row, now_s: int, why: Why) -> tuple[Row, list[Output]]:
+    """A new version of ``row``'s split with its decision; the watch on the version before ends."""
+    identity = said.decision_id(row.service, row.version + 1, why.action, now_s)
+    split = split_of(row, row.version + 1, identity, now_s)
+    watch = Watch(identity, split.version, now_s + 60 * row.document.verify.deadline_minutes)
+    decision = _decision(row, identity, why, split, "decided")
+    history = (*row.history, Past(split.version, identity, split.incumbent))[-HISTORY:]
+    changed = msgspec.structs.replace(
+        row,
+        version=split.version,
+        split=split,
+        trial=with_version(row.trial, split.version) if row.trial is not None else None,
+        watch=watch,
+        cycle=row.cycle + 1,
+        history=history,
+    )
+    return changed, [_decided(decision, "decided", now_s), split_output(split, now_s)]
+
+
+def publish_quietly(row: Row, now_s: int) -> tuple[Row, list[Output]]:
+    """A new version for weights that moved a little: the split alone, no decision and nothing to verify."""
+    identity = row.split.decision_id if row.split else ""
+    split = split_of(row, row.version + 1, identity, now_s)
+    trial = with_version(row.trial, split.version) if row.trial is not None else None
+    return msgspec.structs.replace(row, version=split.version, split=split, trial=trial), [split_output(split, now_s)]
+
+
+def say(row: Row, status: Status, identity: str, now_s: int, why: Why, split: Split | None = None) -> Output:
+    """A decision that changes no split: a proposal, a refusal, a word about what stays."""
+    return _decided(_decision(row, identity, why, split, status), status, now_s)
+
+
+def split_output(split: Split, now_s: int) -> Output:
+    """The record of ``llm.splits``: the newest version of a service wins."""
+    identity = stable_id(SPLIT, split.service, split.version, split.frozen)
+    return Output("splits", SPLIT, identity, split.service, now_s, splits.encode(split))
+
+
+def _decided(decision: Decision, status: Status, now_s: int) -> Output:
+    type_ = said.EVENT_TYPES[status]
+    identity = stable_id(type_, decision.decision_id)
+    return Output("optimizations", type_, identity, decision.service, now_s, said.encode_decision(decision))
+
+
+def _decision(row: Row, identity: str, why: Why, split: Split | None, status: Status) -> Decision:
+    decision = Decision(
+        decision_id=identity,
+        service=row.service,
+        action=why.action,
+        version=split.version if split else row.version,
+        cycle=row.cycle,
+        trigger=why.trigger,
+        strategy=why.strategy,
+        mode=row.document.mode,
+        changes=why.changes or _changes(row.split, split),
+        deployment=_deployment(row, split),
+        expected_impact=why.impact,
+        expected_minutes=why.expected_minutes,
+        confidence=why.confidence,
+        constraints=why.constraints,
+        evidence=why.evidence,
+        alternatives=why.alternatives,
+        engine_version=__version__,
+        valid_for_s=60 * row.document.trial.approval_minutes,
+        split=split,
+    )
+    return msgspec.structs.replace(decision, rationale=rationale(decision, status))
+
+
+def _deployment(row: Row, split: Split | None) -> Deployment:
+    if split is None or split.trial is None:
+        return Deployment(
+            strategy="weights" if split and len(split.weights) > 1 else "none", step=100.0 if split else 0.0
+        )
+    return Deployment(
+        strategy="canary",
+        step=round(100 * split.trial.share, 6),
+        progression=tuple(map(float, row.document.trial.steps)),
+    )
+
+
+def _changes(old: Split | None, new: Split | None) -> tuple[Change, ...]:
+    """What differs between two splits, in the form of ConfigurationChange."""
+    if new is None:
+        return ()
+    before, after = _facts(old), _facts(new)
+    return tuple(
+        _change(name, before.get(name), after.get(name))
+        for name in after | before
+        if before.get(name) != after.get(name)
+    )
+
+
+def _facts(split: Split | None) -> dict[str, Any]:
+    if split is None:
+        return {}
+    facts: dict[str, Any] = {"incumbent": split.incumbent}
+    if split.trial is not None:
+        facts |= {
+            "trial.arm": split.trial.arm,
+            "trial.share": split.trial.share,
+            "control.share": split.trial.control_share,
+        }
+    if split.frozen:
+        facts["frozen"] = True
+    if any(len(weights) > 1 for weights in split.weights.values()):
+        facts["weights"] = split.weights
+    return facts
+
+
+def _change(name: str, old: object, new: object) -> Change:
+    kind: ChangeType = "add" if old is None else "remove" if new is None else "replace"
+    return Change(parameter=name, old=old, new=new, change_type=kind)

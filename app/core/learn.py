@@ -1,0 +1,67 @@
+"""What a closed pane teaches a row: profiles, the open trial, the bandit, the savings, the watch on the split."""
+
+import msgspec
+
+from app.core.cell import Cell, add_cell
+from app.core.document import default_document
+from app.core.events import is_name
+from app.core.fold import UNATTRIBUTED
+from app.core.pane import ClosedPane
+from app.core.profile import Profile
+from app.core.row import Row
+from app.core.trial import Trial, covers, observe
+from app.core.verify import watched
+
+RATE_MEMORY = 0.9
+"""Weight of the past in the request rate: about ten panes."""
+
+
+def learned(row: Row, pane: ClosedPane) -> Row:
+    """``row`` after ``pane``; nothing is decided here."""
+    if not row.declared:
+        row = _grown(row, pane)
+    n = sum(summary.cell.n for summary in pane.arms.values())
+    rate = RATE_MEMORY * row.requests_per_minute + (1 - RATE_MEMORY) * n if row.requests_per_minute else float(n)
+    return msgspec.structs.replace(
+        row,
+        profiles=_profiles(row, pane),
+        trial=_trial(row, pane),
+        watch=watched(row.watch, pane) if row.watch is not None else None,
+        requests_per_minute=rate,
+    )
+
+
+def _grown(row: Row, pane: ClosedPane) -> Row:
+    """An unknown service appears with the models seen as its arms (mode observe)."""
+    known = row.document.arm_names
+    fresh = sorted({arm for arm, _ in pane.arms if arm != UNATTRIBUTED and arm not in known and is_name(arm)})
+    if not fresh:
+        return row
+    document = default_document(row.service, (*known, *fresh))
+    return msgspec.structs.replace(row, document=document, incumbent=document.incumbent)
+
+
+def _trial(row: Row, pane: ClosedPane) -> Trial | None:
+    """The open trial with this minute's trial and control cells, restricted to the trial's own versions."""
+    trial = row.trial
+    if trial is None:
+        return None
+    tried, control = Cell(), Cell()
+    for key, cell in pane.cells.items():
+        if covers(trial, key.version):
+            if key.slice == "trial" and key.arm == trial.arm:
+                add_cell(tried, cell)
+            elif key.slice == "control" and key.arm == trial.control_arm:
+                add_cell(control, cell)
+    channel = row.document.objective.score_channel
+    return observe(trial, pane.number, tried, control, complete=pane.complete, channel=channel)
+
+
+def _profiles(row: Row, pane: ClosedPane) -> dict[str, Profile]:
+    cells: dict[str, Cell] = {}
+    for (arm, _), summary in pane.arms.items():
+        if row.document.arm(arm) is not None:
+            add_cell(cells.setdefault(arm, Cell()), summary.cell)
+    channel = row.document.objective.score_channel
+    known = {arm: profile for arm, profile in row.profiles.items() if row.document.arm(arm) is not None}
+    return known | {arm: known.get(arm, Profile()).learned(cells[arm], channel) for arm in sorted(cells)}

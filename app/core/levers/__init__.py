@@ -1,0 +1,1 @@
+"""Levers propose arms. They decide nothing: one machinery tries, judges and admits what any of them proposes."""

@@ -1,0 +1,58 @@
+"""What an arm has looked like lately: decayed sums of its traffic, whatever the slice.
+
+Used to choose what to try and to say what to expect, never to judge: these means are confounded with the traffic each
+arm happened to get. Half-life one day of panes with traffic. Units: USD, ms, tokens, quality in [0, 1].
+"""
+
+import msgspec
+
+from app.core.cell import Cell
+
+DECAY = 0.5 ** (1 / 1440)
+
+
+class Profile(msgspec.Struct, frozen=True, array_like=True):
+    """Decayed sums of one arm."""
+
+    n: float = 0.0
+    errors: float = 0.0
+    latency_ms: float = 0.0
+    input_tokens: float = 0.0
+    output_tokens: float = 0.0
+    cached_tokens: float = 0.0
+    cost_n: float = 0.0
+    cost_usd: float = 0.0
+    scores: float = 0.0
+    quality: float = 0.0
+
+    def learned(self, cell: Cell, channel: str) -> "Profile":
+        """This profile a pane older, with ``cell`` added; quality from one score channel."""
+        score = cell.quality.get(channel)
+        new = (
+            cell.n,
+            cell.errors,
+            cell.latency_ms,
+            cell.input_tokens,
+            cell.output_tokens,
+            cell.cached_tokens,
+            cell.cost_n,
+            cell.cost_usd,
+            score.n if score else 0,
+            score.total if score else 0.0,
+        )
+        return Profile(*(DECAY * old + add for old, add in zip(msgspec.structs.astuple(self), new, strict=True)))
+
+    @property
+    def cost(self) -> float | None:
+        """Mean cost of a request (USD), or None before 20 of them."""
+        return self.cost_usd / self.cost_n if self.cost_n >= 20 else None
+
+    @property
+    def latency(self) -> float | None:
+        """Mean latency (ms), or None before 20 requests."""
+        return self.latency_ms / self.n if self.n >= 20 else None
+
+    @property
+    def mean_quality(self) -> float | None:
+        """Mean score, or None before 20 of them."""
+        return self.quality / self.scores if self.scores >= 20 else None

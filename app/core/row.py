@@ -1,0 +1,114 @@
+"""The row: everything the brain remembers of one service. A frozen struct; fields are appended only at the end.
+
+Sizes: at most 16 arms x 9 segments of sums, one trial, the last 32 versions.
+"""
+
+import msgspec
+
+from app.core.decision import Alternative, Impact
+from app.core.document import ServiceDocument, default_document
+from app.core.profile import Profile
+from app.core.split import Split
+from app.core.trial import Trial
+from app.core.verify import Watch
+
+BROADCAST = "*"
+"""The row that keeps the standing orders of broadcasts for services that do not exist yet."""
+HISTORY = 32
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """Only time passed: a deadline of the row is reached (rule O8)."""
+
+
+class Proposal(msgspec.Struct, frozen=True, array_like=True):
+    """A trial of ``arm`` waiting for a person (mode approve) until ``deadline_s``."""
+
+    decision_id: str
+    arm: str
+    deadline_s: int
+    expected: dict[str, Impact] = {}
+    alternatives: tuple[Alternative, ...] = ()
+
+
+class Rest(msgspec.Struct, frozen=True, array_like=True):
+    """An arm that lost a trial: not tried again before ``until_s``; ``times`` in a row."""
+
+    until_s: int
+    times: int
+    why: str
+
+
+class Past(msgspec.Struct, frozen=True, array_like=True):
+    """A former version: what served then."""
+
+    version: int
+    decision_id: str
+    incumbent: str
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """State of one service as a function of the facts log.
+
+    ``declared``: a person gave a document (else it grew from telemetry, mode observe). ``frozen``: kill switch;
+    ``paused``: keep learning, change nothing. ``split`` None: nothing was ever published for this service.
+    ``trial_decision``: the decision that opened the trial. ``next_cycle_s``: when the main loop looks again.
+    """
+
+    service: str
+    document: ServiceDocument
+    declared: bool = False
+    frozen: bool = False
+    paused: bool = False
+    incumbent: str = ""
+    admitted: tuple[str, ...] = ()
+    version: int = 0
+    cycle: int = 0
+    split: Split | None = None
+    trial: Trial | None = None
+    trial_decision: str = ""
+    proposal: Proposal | None = None
+    watch: Watch | None = None
+    profiles: dict[str, Profile] = {}
+    weights: dict[str, dict[str, float]] = {}
+    resting: dict[str, Rest] = {}
+    next_cycle_s: int = 0
+    cooldown_s: int = 0
+    requests_per_minute: float = 0.0
+    history: tuple[Past, ...] = ()
+
+    @property
+    def may_change(self) -> bool:
+        """Whether the optimizer may propose or make changes at all."""
+        return self.declared and self.document.mode != "observe" and not (self.frozen or self.paused)
+
+    @property
+    def may_publish(self) -> bool:
+        """Whether this service's split is the optimizer's to publish."""
+        return self.declared and self.document.mode in ("approve", "auto")
+
+    @property
+    def serving(self) -> frozenset[str]:
+        """Arms that get main traffic."""
+        return (
+            frozenset((self.incumbent, *self.admitted))
+            if self.document.policy == "mix"
+            else frozenset((self.incumbent,))
+        )
+
+    @property
+    def deadline_s(self) -> int | None:
+        """When the row must be stepped even without traffic (rule O8)."""
+        deadlines = [
+            self.proposal.deadline_s if self.proposal else None,
+            self.watch.deadline_s if self.watch else None,
+            self.cooldown_s or None,
+        ]
+        return min((d for d in deadlines if d is not None), default=None)
+
+
+def new_row(service: str, standing: Row | None) -> Row:
+    """A service seen for the first time; ``standing`` orders (a broadcast freeze or pause) hold for it too."""
+    document = default_document("all" if service == BROADCAST else service, ())
+    row = Row(service=service, document=document)
+    return row if standing is None else msgspec.structs.replace(row, frozen=standing.frozen, paused=standing.paused)

@@ -1,0 +1,100 @@
+"""Did the traffic follow? A split counts as verified when telemetry shows its shares, not when a gateway says 200.
+
+Every request stamped with the watched version is counted by (slice, arm) and held against the expected shares: an exact
+binomial test at 0.1 %, each way. Sticky sessions move together, so a share within 2 points or a fifth of what was asked
+is followed too, whatever the test says.
+"""
+
+import msgspec
+
+from app.core.assign import expected_shares
+from app.core.cell import CellKey
+from app.core.document import ServiceDocument
+from app.core.pane import ClosedPane
+from app.core.split import Split
+from app.core.stats.binomial import two_sided
+
+P_VALUE = 0.001
+NEAR_POINTS = 0.02
+NEAR_RATIO = 0.2
+
+
+class Watch(msgspec.Struct, frozen=True, array_like=True):
+    """A split waiting to be seen: counts by ``slice|arm`` of the requests stamped with its version."""
+
+    decision_id: str
+    version: int
+    deadline_s: int
+    counts: dict[str, int] = {}
+    first_seen_s: int = 0
+    accepted_by: str = ""
+    error: str = ""
+
+    @property
+    def requests(self) -> int:
+        """Requests seen with the version."""
+        return sum(self.counts.values())
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """The verdict on a watched split: shares of the (slice, arm) that matters most."""
+
+    followed: bool
+    observed_share: float
+    expected_share: float
+    detail: str
+
+
+def watched(watch: Watch, pane: ClosedPane) -> Watch:
+    """``watch`` with the requests of ``pane`` that carry its version."""
+    counts = dict(watch.counts)
+    for key in sorted(pane.cells):
+        n = pane.cells[key].n
+        if n and key.version == watch.version and key.slice != "shadow":
+            name = _name(key)
+            counts[name] = counts.get(name, 0) + n
+    if counts == watch.counts:
+        return watch
+    return msgspec.structs.replace(watch, counts=counts, first_seen_s=watch.first_seen_s or pane.start_s)
+
+
+def seen(watch: Watch, split: Split, document: ServiceDocument) -> Seen | None:
+    """Whether the traffic follows ``split``; None before enough requests."""
+    requests = watch.requests
+    if requests < document.verify.requests_min:
+        return None
+    expected = _expected(split)
+    names = expected.keys() | watch.counts.keys()
+    if len(split.weights) > 1:  # weights differ by segment and the mix of segments is not ours to know
+        names = {name for name in names if not name.startswith("main|")}
+    if not names:
+        return Seen(True, 1.0, 1.0, f"{requests} requests carry the version")
+    worst = min(
+        (_compare(name, watch.counts.get(name, 0), requests, expected.get(name, 0.0)) for name in sorted(names)),
+        key=lambda found: (found[0], found[1]),
+    )
+    followed = worst[0]
+    name = worst[2] if not followed else _main_point(split)
+    share = watch.counts.get(name, 0) / requests
+    return Seen(followed, share, expected.get(name, 0.0), f"{name}: {watch.counts.get(name, 0)} of {requests} requests")
+
+
+def _expected(split: Split) -> dict[str, float]:
+    """Shares by ``slice|arm``."""
+    return {f"{slice_}|{arm}": share for (slice_, arm), share in expected_shares(split).items()}
+
+
+def _compare(name: str, count: int, requests: int, share: float) -> tuple[bool, float, str]:
+    """(followed?, p-value, name)."""
+    p_value = two_sided(count, requests, min(1.0, share))
+    off = abs(count / requests - share)
+    return p_value >= P_VALUE or off <= max(NEAR_POINTS, NEAR_RATIO * share), p_value, name
+
+
+def _main_point(split: Split) -> str:
+    """The share a reader asks for first: that of the trial, else of the incumbent."""
+    return f"trial|{split.trial.arm}" if split.trial else f"main|{split.incumbent}"
+
+
+def _name(key: CellKey) -> str:
+    return f"{key.slice}|{key.arm}"
