@@ -26,7 +26,8 @@ DECISION_KEYS = {
     "alternatives", "engine_version", "valid_for_s", "split",
 }  # fmt: skip
 OUTCOME_KEYS = {
-    "decision_id", "service", "version", "gateway", "observed_share", "expected_share", "requests", "first_seen", "error"
+    "decision_id", "service", "version", "gateway", "observed_share", "expected_share", "requests", "first_seen",
+    "error",
 }  # fmt: skip
 
 

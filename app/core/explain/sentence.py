@@ -186,8 +186,7 @@ def _reasons(d: Decision) -> str:
     if d.evidence.get("actor") and d.action != "freeze":
         parts.append(f"ordered by {d.evidence['actor']}")
     limits = {c.name: c for c in d.constraints}
-    for metric in _order(d):
-        parts.append(_metric(metric, d.expected_impact[metric], limits.get(metric), d))
+    parts += [_metric(metric, d.expected_impact[metric], limits.get(metric), d) for metric in _order(d)]
     parts += [_failed(c) for c in d.constraints if not c.satisfied and c.name not in d.expected_impact]
     if d.action == "open-trial" and d.expected_minutes is not None:
         parts.append(f"a verdict takes about {duration(d.expected_minutes)}")
