@@ -76,7 +76,7 @@ def publish(row: Row, now_s: int, why: Why) -> tuple[Row, list[Output]]:
     """A new version of ``row``'s split with its decision; the watch on the version before ends."""
     identity = said.decision_id(row.service, row.version + 1, why.action, now_s)
     split = split_of(row, row.version + 1, identity, now_s)
-    watch = Watch(identity, split.version, now_s + 60 * row.document.verify.deadline_minutes)
+    watch = Watch(identity, split.version, _deadline(row, now_s))
     decision = _decision(row, identity, why, split, "decided")
     history = (*row.history, Past(split.version, identity, split.incumbent))[-HISTORY:]
     changed = msgspec.structs.replace(
@@ -89,6 +89,11 @@ def publish(row: Row, now_s: int, why: Why) -> tuple[Row, list[Output]]:
         history=history,
     )
     return changed, [_decided(decision, "decided", now_s), split_output(split, now_s)]
+
+
+def _deadline(row: Row, now_s: int) -> int:
+    """When the new version must have been seen; 0 while there is no event time yet (the first pane starts it)."""
+    return now_s + 60 * row.document.verify.deadline_minutes if now_s else 0
 
 
 def publish_quietly(row: Row, now_s: int) -> tuple[Row, list[Output]]:

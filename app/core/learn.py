@@ -26,7 +26,7 @@ def learned(row: Row, pane: ClosedPane) -> Row:
         row,
         profiles=_profiles(row, pane),
         trial=_trial(row, pane),
-        watch=watched(row.watch, pane) if row.watch is not None else None,
+        watch=watched(row.watch, pane, row.document.verify.deadline_minutes) if row.watch else None,
         requests_per_minute=rate,
     )
 

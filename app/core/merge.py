@@ -238,7 +238,8 @@ class Merge:
                 continue
             row, outputs = service.step(kept.row, fact, now_s)
             self._rows.put(name, KeptRow(offset, {**kept.control, fact.source: fact.offset}, row))
-            self._say(outputs)
+            # before the first pane there is no event time: then the order's own time is shown
+            self._say([o if o.time_s else msgspec.structs.replace(o, time_s=fact.time_s) for o in outputs])
 
     def _say(self, outputs: list[Output]) -> None:
         self._outputs += map(self._to_record, outputs)

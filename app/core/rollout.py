@@ -230,7 +230,8 @@ def promote(row: Row, now_s: int, why: Why) -> Result:
     else:
         row = msgspec.structs.replace(row, incumbent=arm)
     evidence = {"challenger": arm, **why.evidence}
-    return change.publish(row, now_s, msgspec.structs.replace(why, evidence=evidence))
+    row, said = change.publish(row, now_s, msgspec.structs.replace(why, evidence=evidence))
+    return msgspec.structs.replace(row, trial_decision=""), said
 
 
 def roll_back(row: Row, now_s: int, trigger: Trigger, cause: str) -> Result:

@@ -101,7 +101,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
         """When the row must be stepped even without traffic (rule O8)."""
         deadlines = [
             self.proposal.deadline_s if self.proposal else None,
-            self.watch.deadline_s if self.watch else None,
+            (self.watch.deadline_s or None) if self.watch else None,
             self.cooldown_s or None,
         ]
         return min((d for d in deadlines if d is not None), default=None)

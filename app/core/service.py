@@ -45,9 +45,8 @@ def _verify(row: Row, now_s: int) -> Result:
     if watch is None or split is None:
         return row, []
     seen = verify.seen(watch, split, row.document)
-    if seen is None and now_s < watch.deadline_s:
-        return row, []
-    if seen is not None and not seen.followed and now_s < watch.deadline_s:
+    late = bool(watch.deadline_s) and now_s >= watch.deadline_s
+    if not late and (seen is None or not seen.followed):
         return row, []
     outcome = Outcome(
         decision_id=watch.decision_id,

@@ -20,7 +20,8 @@ NEAR_RATIO = 0.2
 
 
 class Watch(msgspec.Struct, frozen=True, array_like=True):
-    """A split waiting to be seen: counts by ``slice|arm`` of the requests stamped with its version."""
+    """A split waiting to be seen: counts by ``slice|arm`` of the requests stamped with its version. ``deadline_s`` 0: no
+    event time yet."""
 
     decision_id: str
     version: int
@@ -45,8 +46,10 @@ class Seen(msgspec.Struct, frozen=True):
     detail: str
 
 
-def watched(watch: Watch, pane: ClosedPane) -> Watch:
-    """``watch`` with the requests of ``pane`` that carry its version."""
+def watched(watch: Watch, pane: ClosedPane, minutes: int) -> Watch:
+    """``watch`` with the requests of ``pane`` that carry its version; ``minutes`` until the deadline if none runs yet."""
+    if not watch.deadline_s:
+        watch = msgspec.structs.replace(watch, deadline_s=pane.end_s + 60 * minutes)
     counts = dict(watch.counts)
     for key in sorted(pane.cells):
         n = pane.cells[key].n
