@@ -240,7 +240,7 @@ def test_any_document_reads_back_from_its_own_toml_and_json(document: ServiceDoc
     assert from_object(to_object(document)) == document
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(documents, documents)
 def test_diff_is_empty_exactly_for_equal_documents(one: ServiceDocument, other: ServiceDocument) -> None:
     assert diff(one, one) == []
@@ -252,7 +252,7 @@ def test_whatever_the_bytes_only_a_document_error_comes_out(data: bytes) -> None
     try:
         from_json(data)
     except DocumentError as error:
-        assert str(error)  # noqa: PT017  (both ends are right: a document, or this error and no other)
+        assert str(error)
 
 
 @given(st.text(max_size=60))
@@ -260,7 +260,7 @@ def test_whatever_the_text_only_a_document_error_comes_out(text: str) -> None:
     try:
         parse_toml(text, "x.toml")
     except DocumentError as error:
-        assert str(error).startswith("x.toml")  # noqa: PT017  (both ends are right)
+        assert str(error).startswith("x.toml")
 
 
 def test_the_reference_page_is_what_the_structs_say() -> None:
