@@ -1,0 +1,325 @@
+"""The lane without a broker: rebuilding, admitting, committing, losing the right to commit."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from aiokafka.errors import KafkaConnectionError, NotLeaderForPartitionError, TopicAuthorizationFailedError
+from aiokafka.structs import TopicPartition
+
+from app.adapters.kafka.fence import Committed, Fence
+from app.adapters.kafka.lane import Lane, LogEnd, StateError
+from app.adapters.kafka.options import EXIT_STATE
+from app.core.ports import Point
+from tests.adapters.kafka.worlds import OPTIONS, TP, Counting, FakeReader, batch, lane_of
+
+
+def engine_of(lane: Lane) -> Counting:
+    engine = lane.engines["t-0"]
+    assert isinstance(engine, Counting)
+    return engine
+
+
+async def built(reader: FakeReader, **kwargs: Any) -> Lane:
+    lane = lane_of(reader, **kwargs)
+    await lane.rebuild()
+    return lane
+
+
+# ---- L2
+async def test_without_a_committed_offset_it_seeks_to_the_log_start_itself():
+    reader = FakeReader()
+    reader.points[TP] = Committed(None, 17, 1000)
+    await built(reader)
+    assert reader.seeks == [{TP: 17}]
+
+
+async def test_every_assignment_forgets_all_engines_and_opens_them_from_the_committed_point():
+    reader = FakeReader()
+    lane = await built(reader)
+    first = engine_of(lane)
+    first.fold(batch(0, 40))
+    reader.points[TP] = Committed(Point(30, "30"), 0, 1000)
+    await lane.rebuild()
+    assert engine_of(lane) is not first
+    assert (engine_of(lane).position, engine_of(lane).n) == (30, 30)
+    assert reader.seeks[-1] == {TP: 30}
+
+
+async def test_every_incarnation_is_another_writer():
+    reader = FakeReader()
+    lane = await built(reader)
+    first = engine_of(lane).start.writer
+    await lane.rebuild()
+    assert engine_of(lane).start.writer != first
+    assert engine_of(await built(reader)).start.writer != first
+
+
+async def test_partitions_of_other_topics_get_no_engine():
+    reader = FakeReader()
+    reader.owned = {TP, TopicPartition("changelog", 0)}
+    assert set((await built(reader)).engines) == {"t-0"}
+
+
+async def test_between_two_memberships_nothing_is_built():
+    reader = FakeReader()
+    reader.fence = Fence(-1, "")
+    lane = await built(reader)
+    assert lane.engines == {}
+    assert lane.fence is None
+
+
+async def test_a_broker_that_is_still_electing_is_asked_again():
+    reader = FakeReader()
+    reader.failures = [NotLeaderForPartitionError(), KafkaConnectionError("away")]
+    lane = await built(reader, options=msgspec.structs.replace(OPTIONS, broker_wait_s=5.0))
+    assert set(lane.engines) == {"t-0"}
+
+
+async def test_an_error_that_no_wait_can_mend_ends_the_process():
+    reader, endings = FakeReader(), []
+    reader.failures = [TopicAuthorizationFailedError("t")]
+    lane = lane_of(reader)
+    lane._on_fatal = lambda *why: endings.append(why)  # type: ignore[assignment,return-value]  # the test goes on
+    await lane.rebuild()
+    await asyncio.sleep(0)
+    assert endings[0][0] == EXIT_STATE
+
+
+async def test_a_newer_assignment_replaces_a_rebuild_under_way():
+    reader = FakeReader()
+    held = asyncio.Event()
+
+    async def rows(_: object) -> dict[str, Any]:
+        await held.wait()
+        return {}
+
+    lane = lane_of(reader, load_rows=rows)
+    older = asyncio.ensure_future(lane.rebuild())
+    await asyncio.sleep(0)
+    reader.fence = Fence(2, "member")
+    newer = asyncio.ensure_future(lane.rebuild())
+    await asyncio.sleep(0)
+    held.set()
+    await asyncio.gather(older, newer)
+    assert lane.fence == Fence(2, "member")
+    assert lane.built == 1
+
+
+async def test_a_rebuild_outlives_the_patience_of_its_caller():
+    reader = FakeReader()
+    held = asyncio.Event()
+
+    async def rows(_: object) -> dict[str, Any]:
+        await held.wait()
+        return {}
+
+    lane = lane_of(reader, load_rows=rows)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(lane.rebuild(), 0.01)
+    held.set()
+    assert lane._building is not None
+    await lane._building
+    assert set(lane.engines) == {"t-0"}
+
+
+async def test_a_revocation_during_a_rebuild_leaves_no_engine_behind():
+    reader = FakeReader()
+    lane = lane_of(reader)
+    building = asyncio.ensure_future(lane.rebuild())
+    await asyncio.sleep(0)
+    lane.forget()
+    await building
+    assert lane.engines == {}
+
+
+async def test_committed_points_are_read_before_the_changelogs():
+    reader, order = FakeReader(), []
+    restart = reader.restart_points
+
+    async def points(tps: Any) -> Any:
+        order.append("points")
+        return await restart(tps)
+
+    async def rows(partitions: Any) -> dict[str, Any]:
+        order.append(f"rows {partitions}")
+        return {"services": {0: {b"k": b"v"}}}
+
+    reader.restart_points = points  # type: ignore[method-assign]
+    lane = await built(reader, load_rows=rows)
+    assert order == ["points", "rows [0]"]
+    assert engine_of(lane).start.rows == {"services": {b"k": b"v"}}
+
+
+async def test_an_agent_that_starts_at_the_log_start_ignores_and_makes_no_commits():
+    reader = FakeReader()
+    reader.points[TP] = Committed(Point(30, "30"), 4, 1000)
+    lane = await built(reader, from_start=True)
+    assert engine_of(lane).position == 4
+    assert not await lane.commit()
+    assert reader.commits == []
+
+
+# ---- retention and lost topics
+async def test_records_deleted_before_they_were_read_end_the_worker_with_the_number_and_the_way_out():
+    reader = FakeReader()
+    reader.points[TP] = Committed(Point(30, "30"), 50, 1000)
+    lane = lane_of(reader)
+    with pytest.raises(StateError, match=r"t-0: retention deleted 20 records.*on_retention_gap"):
+        await lane._build()
+    assert lane.counts["records_lost_to_retention"] == 20
+
+
+async def test_a_gap_that_is_accepted_is_counted_and_passed():
+    reader = FakeReader()
+    reader.points[TP] = Committed(Point(30, "30"), 50, 1000)
+    lane = await built(reader, options=msgspec.structs.replace(OPTIONS, on_retention_gap="accept"))
+    assert (engine_of(lane).position, engine_of(lane).n) == (50, 30)
+    assert lane.counts["records_lost_to_retention"] == 20
+
+
+async def test_a_commit_past_the_end_of_the_log_is_not_guessed_around():
+    reader = FakeReader()
+    reader.points[TP] = Committed(Point(30, "30"), 0, 20)
+    with pytest.raises(StateError, match="past the end 20"):
+        await lane_of(reader)._build()
+
+
+# ---- L1
+async def test_a_hole_seeks_back_and_a_batch_of_a_partition_not_owned_is_dropped():
+    reader = FakeReader()
+    lane = await built(reader)
+    reader.seeks.clear()
+    assert lane.admit(batch(5, 3)) is None
+    await asyncio.sleep(0)
+    assert reader.seeks == [{TP: 0}]
+    assert lane.admit(batch(0, 3, source="t-1")) is None
+    assert lane.admit(batch(0, 3)) is engine_of(lane)
+    assert lane.counts == {"batches_after_hole": 1, "resyncs": 1, "batches_unowned": 1}
+
+
+async def test_every_hole_is_refilled_and_every_record_is_folded_once_whatever_is_thrown_away():
+    reader = FakeReader()
+    lane = await built(reader)
+    position = 0
+    for turn in range(400):
+        if reader.seeks:
+            position = reader.seeks[-1][TP]
+            reader.seeks.clear()
+        fetched = batch(position, min(7, 900 - position))
+        position = fetched.end
+        if turn % 3:  # every third batch is lost on the way
+            engine = lane.admit(fetched)
+            if engine is not None:
+                engine.fold(fetched)
+        lane._resync.clear()  # a second passes
+        await asyncio.sleep(0)
+    assert engine_of(lane).n == engine_of(lane).position
+    assert engine_of(lane).n == 900
+
+
+# ---- L3, L6, L7, L8
+async def test_only_acked_points_are_committed():
+    reader = FakeReader()
+    lane = await built(reader)
+    engine = engine_of(lane)
+    engine.fold(batch(0, 10))
+    cut = engine.cut()
+    engine.fold(batch(10, 10))
+    assert await lane.commit()
+    assert reader.commits == [({TP: Point(0, "0")}, Fence(1, "member"))]
+    engine.acked(cut)
+    assert await lane.commit()
+    assert reader.commits[-1][0] == {TP: Point(10, "10")}
+
+
+async def test_the_engine_hears_of_the_point_that_was_accepted_not_of_one_acked_meanwhile():
+    reader = FakeReader()
+    lane = await built(reader)
+    engine = engine_of(lane)
+
+    def ack_more() -> None:
+        engine.point = Point(99, "99")
+
+    reader.before_answer = ack_more
+    await lane.commit()
+    assert engine.committed_points == [Point(0, "0")]
+
+
+async def test_a_refused_commit_is_not_remembered_and_takes_the_right_to_commit_and_to_cut():
+    reader = FakeReader()
+    lane = await built(reader)
+    reader.verdict = "refused"
+    assert not await lane.commit()
+    assert engine_of(lane).committed_points == []
+    assert lane.fence is None
+    reader.verdict = "accepted"
+    assert not await lane.commit()
+    assert len(reader.commits) == 1
+
+
+async def test_a_refusal_of_the_former_membership_does_not_touch_the_next_one():
+    reader = FakeReader()
+    lane = await built(reader)
+    reader.verdict = "refused"
+
+    def rebuilt() -> None:
+        lane.fence = Fence(2, "member")
+
+    reader.before_answer = rebuilt
+    await lane.commit()
+    assert lane.fence == Fence(2, "member")
+
+
+async def test_a_commit_nobody_knows_about_keeps_the_fence_and_is_offered_again():
+    reader = FakeReader()
+    lane = await built(reader)
+    reader.verdict = "unknown"
+    assert not await lane.commit()
+    assert engine_of(lane).committed_points == []
+    assert lane.fence is not None
+    reader.verdict = "accepted"
+    assert await lane.commit()
+
+
+async def test_counts_survive_the_engines_that_made_them():
+    reader = FakeReader()
+    lane = await built(reader)
+    engine_of(lane).fold(batch(0, 5))
+    await lane.rebuild()
+    engine_of(lane).fold(batch(0, 5))
+    assert lane.tallies() == {"counted": 10}
+
+
+# ---- I5
+IDLE = msgspec.structs.replace(OPTIONS, idle_after_s=10.0, session_timeout_s=6.0, lateness_s=30.0)
+
+
+async def test_idleness_is_claimed_only_after_an_accepted_commit_that_came_after_the_observation():
+    reader = FakeReader()
+    lane = await built(reader, options=IDLE)
+    engine = engine_of(lane)
+    first = batch(0, 5, append_ms=1_000_000)
+    assert lane.admit(first) is engine
+    engine.fold(first)
+    engine.watermark = 995
+    reader.end = LogEnd(5, 1001.0)
+    await lane.commit()
+    reader.end = LogEnd(5, 1012.0)
+    reader.verdict = "unknown"
+    await lane.commit()
+    assert engine.idle == []
+    reader.verdict = "accepted"
+    await lane.commit()
+    assert engine.idle == [1006]
+
+
+async def test_a_source_with_records_to_come_or_to_be_acked_is_not_idle():
+    reader = FakeReader()
+    lane = await built(reader, options=IDLE)
+    engine = engine_of(lane)
+    for end, caught_up in ((LogEnd(5, 1000.0), True), (LogEnd(0, 1011.0), False), (LogEnd(0, 1012.0), True)):
+        reader.end, engine.caught_up = end, caught_up
+        await lane.commit()
+    assert engine.idle == []
