@@ -11,7 +11,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from app.settings import load
-from app.settings.aliases import ALIASES
+from app.settings.aliases import ALIASES, UNREAD
+from app.settings.model import FIELDS
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -66,6 +67,15 @@ def test_make_alone_explains_every_target():
 @pytest.mark.parametrize("script", [".ci/run", "deploy/lock.sh"])
 def test_shell_scripts_are_well_formed(script: str):
     assert subprocess.run(["bash", "-n", ROOT / script], check=False).returncode == 0
+
+
+def test_every_setting_is_read_somewhere_or_is_listed_as_unread():
+    folders = [ROOT / "app", ROOT / "agents", ROOT / "tables"]
+    files = [path for folder in folders for path in folder.rglob("*.py") if path.parent.name != "settings"]
+    source = "\n".join(path.read_text() for path in [*files, ROOT / "app" / "settings" / "kafka.py"])
+    roles = {path for path in FIELDS if path[0] == "topics"}  # read by the name of the role
+    unread = {path for path in FIELDS if path not in roles and not re.search(rf"\.{path[1]}\b", source)}
+    assert unread == UNREAD
 
 
 def test_variables_of_the_image_are_settings():

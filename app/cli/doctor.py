@@ -20,7 +20,7 @@ from app.cli.version import versions
 
 if TYPE_CHECKING:
     from app.adapters.kafka.admin import TopicAdmin
-    from app.settings import Settings
+    from app.settings import Loaded, Settings
 
 PINNED = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
 """The batch lane reads these libraries' internals: other versions are not known to be exact."""
@@ -66,11 +66,13 @@ def examine(options: Options) -> Iterator[Finding]:
     yield from unused_variables(os.environ)
     yield local_kafka()
     try:
-        settings = options.settings()
+        loaded = options.loaded()
     except SettingsError as error:
         yield Finding("settings", "broken", f"{len(error.problems)} problems", "\n  ".join(map(str, error.problems)))
         return
+    settings = loaded.settings
     yield Finding("settings", "ok", "valid")
+    yield from unread_settings(loaded)
     yield state_folder(Path(settings.state.dir))
     yield from broker(settings, options.command("topics", "apply"))
 
@@ -105,6 +107,16 @@ def unused_variables(env: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding(
             "environment", "warning", f"{', '.join(given)} set", "no such store is used: the state is in Kafka"
         )
+
+
+def unread_settings(loaded: "Loaded") -> Iterator[Finding]:
+    from app.settings.aliases import UNREAD
+    from app.settings.load import DEFAULT
+
+    given = sorted(path for path in UNREAD if loaded.origins[path] != DEFAULT)
+    for path in given:
+        found = f"{'.'.join(path)} is set ({loaded.origins[path]})"
+        yield Finding("settings", "warning", found, f"nothing reads {'.'.join(path)} in this version: it has no effect")
 
 
 def local_kafka() -> Finding:

@@ -21,6 +21,21 @@ ALIASES: Mapping[str, Path] = MappingProxyType(
 )
 """Environment variables of the platform's manifests. The LLM_OPTIMIZER__ name wins where both are set."""
 
+UNREAD: frozenset[Path] = frozenset(
+    {
+        ("optimize", "cycle_s"),
+        ("platform", "observatory_url"),
+        ("platform", "observatory_api_key"),
+        ("platform", "governance_url"),
+        ("platform", "registry_url"),
+        ("telemetry", "otlp_endpoint"),
+        ("telemetry", "export_interval_s"),
+    }
+)
+"""Settings of the platform's manifests that are checked but that nothing reads in this version; `doctor` says so when
+one is set. A test keeps the list true.
+"""
+
 PROFILES: Mapping[str, Mapping[Path, object]] = MappingProxyType(
     {
         "standalone": {},

@@ -6,7 +6,7 @@ import pytest
 from app.adapters.kafka.admin_memory import MemoryAdmin
 from app.cli import doctor
 from app.cli.main import run
-from app.settings import Settings
+from app.settings import Settings, load_with_origins
 from app.topics import Existing, declared
 
 
@@ -31,6 +31,13 @@ def test_variables_of_stores_that_are_not_used_are_a_warning():
     assert list(doctor.unused_variables({})) == []
     (finding,) = doctor.unused_variables({"REDIS_URL": "redis://x"})
     assert (finding.result, finding.found) == ("warning", "REDIS_URL set")
+
+
+def test_a_setting_without_effect_is_a_warning():
+    assert list(doctor.unread_settings(load_with_origins())) == []
+    (finding,) = doctor.unread_settings(load_with_origins(env={"REGISTRY_URL": "http://registry:8080"}))
+    assert finding.result == "warning"
+    assert finding.found == "platform.registry_url is set (environment variable REGISTRY_URL)"
 
 
 def test_a_state_folder_that_can_be_made_is_ok_and_is_not_made(tmp_path: Path):
