@@ -121,8 +121,8 @@ def evidence_logs(rnd: random.Random, events: int = 300) -> dict[str, Log]:
             log.append(encode(msgspec.structs.replace(event, source="/other")))
         if rnd.random() < 0.15:
             log.append(log[-min(len(log), rnd.randrange(1, 40))])
-    for i, log in enumerate(logs.values()):  # a last event closes every pane
-        log.append(encode(response(f"tail{i}", time_s + 4000, "s9", "z")))
+    for i, log in enumerate(logs.values()):  # the last panes close, and an hour later without traffic the windows
+        log += [encode(response(f"tail{i}{later}", time_s + later, "s9", "z")) for later in (200, 4000)]
     return {name: [(j * (1 + i), v) for j, v in enumerate(log)] for i, (name, log) in enumerate(logs.items())}
 
 
