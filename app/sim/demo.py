@@ -16,7 +16,8 @@ from app.adapters.kafka.command_log import CommandLog
 from app.adapters.kafka.mock import MockCluster
 from app.adapters.kafka.security import librdkafka
 from app.core.commands import Command, Configure
-from app.core.document import parse_toml
+from app.core.document import ServiceDocument, parse_toml
+from app.core.events import rfc3339
 from app.settings import Settings, load
 from app.sim import scenario as scenarios
 from app.sim.closed_loop import ClosedLoop
@@ -26,6 +27,7 @@ from app.sim.pace import Pace
 from app.sim.report import Report, report
 from app.sim.scenario import Scenario
 from app.sim.scene import Scene, service_scene
+from app.sim.story import promotions_seen
 from app.sim.subscriber import Subscriber
 from app.sim.view import View
 from app.sim.watch import Watch
@@ -54,6 +56,7 @@ class Demo:
         self._stack = ExitStack()
         self._began_s = time.monotonic()
         self._shown = 0
+        self._applied: set[tuple[str, str]] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -115,28 +118,34 @@ class Demo:
         return loop, pace
 
     def _configure(self) -> None:
-        """Apply the documents and wait until the gateway has the first split of each."""
-        documents = [
-            parse_toml((self._beside / service.document).read_text(), service.document)
-            for service in self.scenario.services
-            if service.document
-        ]
-        self._view.say(f"starting the worker; {len(documents)} service document to apply")
-        for document in documents:
-            CommandLog(self.settings).send(
-                Command(
-                    service=document.service,
-                    command="configure",
-                    args=Configure(document),
-                    actor="demo",
-                    reason="the demo's service document",
-                )
-            )
-        wanted = [document.service for document in documents]
+        """Apply the first documents and wait until the gateway has a split of each."""
+        self._view.say("starting the worker, applying the service document")
+        wanted = [document.service for document in self._apply_due()]
         self._pace.wait_for(lambda: [f"a split of {name}" for name in wanted if self.gateway.held(name) is None])
+
+    def _apply_due(self) -> list[ServiceDocument]:
+        """Apply the documents whose time has come, each once."""
+        promoted = {(event.service, event.challenger) for event in promotions_seen(self._watch.told)}
+        due = [
+            (service.name, document.file)
+            for service in self.scenario.services
+            for document in service.documents
+            if not document.after_promotion_of or (service.name, document.after_promotion_of) in promoted
+        ]
+        return [self._apply(*where) for where in due if where not in self._applied]
+
+    def _apply(self, service: str, file: str) -> ServiceDocument:
+        self._applied.add((service, file))
+        document = parse_toml((self._beside / file).read_text(), file)
+        command = Command(
+            service=document.service, command="configure", args=Configure(document), actor="demo", reason=file
+        )
+        CommandLog(self.settings).send(command)
+        return document
 
     def _follow(self, now_s: int) -> None:
         self._pace.follow(now_s)
+        self._apply_due()
 
     # ---- going on ----------------------------------------------------------------------------------------------
     def _read(self) -> int:
@@ -146,8 +155,9 @@ class Demo:
         return count
 
     def _tell(self) -> None:
+        now = rfc3339(self._loop.now_s)  # what a person orders, and what a gateway answers, has the wall clock's time
         for event in self._watch.told[self._shown :]:
-            self._view.tell(event)
+            self._view.tell(msgspec.structs.replace(event, time=min(event.time, now)))
         self._shown = len(self._watch.told)
 
     def _show(self) -> None:

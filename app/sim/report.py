@@ -100,7 +100,7 @@ def report(
         dead_letters=watch.dead_letters,
         replayed=replayed(facts, watch, settings),
         saved=tuple(
-            Saved(run.service.name, run.baseline_usd, run.spent_usd) for run in loop.runs if run.service.document
+            Saved(run.service.name, run.baseline_usd, run.spent_usd) for run in loop.runs if run.service.documents
         ),
     )
     return msgspec.structs.replace(made, failures=tuple(_failures(made, worker_exit)))

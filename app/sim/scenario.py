@@ -30,8 +30,15 @@ class Noise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disorder_s: Annotated[float, Meta(ge=0, le=20)] = 0.0
 
 
+class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A service document to apply: its path beside the scenario, and once which promotion is verified ("" = at once)."""
+
+    file: str
+    after_promotion_of: str = ""
+
+
 class SimulatedService(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Traffic of one service. ``document`` is the service document's path beside the scenario (absent: observed only).
+    """Traffic of one service. ``documents`` are applied in turn (none: it is only observed).
 
     ``score_rate`` is how often a judge scores an answer where the split in force says nothing about its slice;
     ``score_delay_s`` is the mean event time until the score arrives.
@@ -41,7 +48,7 @@ class SimulatedService(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     trace: TraceName
     requests_per_min: Annotated[float, Meta(gt=0, le=100_000)]
     arms: Annotated[tuple[ArmModel, ...], Meta(min_length=1, max_length=32)]
-    document: str = ""
+    documents: tuple[Document, ...] = ()
     default_arm: str = ""
     tasks: dict[str, float] = {}
     requests_per_session: Annotated[int, Meta(ge=1, le=1_000)] = 1
@@ -90,7 +97,8 @@ def _check(service: SimulatedService, path: Path) -> None:
     if len(set(names)) < len(names):
         raise ScenarioError(f"{place} names an arm twice: {', '.join(sorted(names))}")
     asked = [fault.arm for fault in service.faults if not isinstance(fault, GatewayOutage)]
-    unknown = sorted({*asked, service.default_arm or names[0]} - set(names))
+    awaited = [document.after_promotion_of for document in service.documents if document.after_promotion_of]
+    unknown = sorted({*asked, *awaited, service.default_arm or names[0]} - set(names))
     if unknown:
         raise ScenarioError(f"{place} speaks of {', '.join(unknown)}, but its arms are {', '.join(names)}")
     if any(weight <= 0 for weight in service.tasks.values()):

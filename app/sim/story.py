@@ -44,6 +44,12 @@ def chapters(expected: Expected, told: Sequence[Told], split: Split | None) -> l
     return found
 
 
+def promotions_seen(told: Sequence[Told]) -> list[Told]:
+    """The promotions the traffic was seen to follow."""
+    verified = {event.decision_id for event in told if event.status == "verified"}
+    return [e for e in told if e.is_decision and e.action in PROMOTIONS and e.decision_id in verified]
+
+
 def _decided(title: str, told: Iterable[Told], actions: Iterable[str], arm: str) -> Chapter:
     wanted = frozenset(actions)
     for event in told:

@@ -2,7 +2,7 @@ import pytest
 
 from app.core.split import ArmDefinition, Split, TrialSlice
 from app.sim.scenario import Expected
-from app.sim.story import chapters
+from app.sim.story import chapters, promotions_seen
 from app.sim.told import Told
 
 EXPECTED = Expected(service="chat", promoted="small", rolled_back="lite")
@@ -67,3 +67,8 @@ def test_a_proposal_is_not_a_decision_and_another_service_is_another_story():
 @pytest.mark.parametrize("last", [None, split("large"), split("small", on_trial="lite")])
 def test_it_ends_well_only_when_the_good_arm_serves_without_the_bad_one(last):
     assert not happened(WHOLE, last)[6]
+
+
+def test_a_promotion_counts_as_seen_once_it_is_verified():
+    assert [e.challenger for e in promotions_seen(WHOLE)] == ["small"]
+    assert promotions_seen(WHOLE[:3]) == []
