@@ -63,8 +63,9 @@ async def _follow(consumer: Any, broadcast: Broadcast) -> None:
 
 
 async def _partitions(consumer: Any, topic: str) -> set[int]:
-    await consumer.topics()  # refreshes the metadata of a consumer that subscribes to nothing
-    found: set[int] | None = consumer.partitions_for_topic(topic)
+    # a consumer that subscribes to nothing keeps no metadata of its own: ask the cluster
+    cluster = await consumer._client.fetch_all_metadata()
+    found: set[int] | None = cluster.partitions_for_topic(topic)
     if not found:
         raise LookupError(f"topic {topic} does not exist: make it with `llm-optimizer topics apply`")
     return found
