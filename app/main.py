@@ -77,6 +77,13 @@ class _Worker:
         self._began = time.monotonic()
 
     async def run(self) -> int:
+        try:
+            return await self._run()
+        except Exception as error:
+            log.exception("%s cannot go on", self._name)
+            self._fatal(EXIT_CRASH, f"{self._name} crashed: {error!r}")
+
+    async def _run(self) -> int:
         _on_signals(self._stop)
         await self._listen()
         existing = await self._until_stopped(topics_of(self._settings))

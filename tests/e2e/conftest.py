@@ -14,5 +14,7 @@ def kafka() -> Iterator[Broker]:
 @pytest.fixture
 def real(kafka: Broker) -> Broker:
     if not kafka.real:
-        pytest.skip("needs a real broker: LLM_OPTIMIZER_TEST_KAFKA=real (mock keeps 5 MB a partition, no LogAppendTime)")
+        pytest.skip(
+            "needs a real broker: LLM_OPTIMIZER_TEST_KAFKA=real (mock keeps 5 MB a partition, no LogAppendTime)"
+        )
     return kafka

@@ -1,4 +1,4 @@
-"""Rule L1: a batch is folded only where it continues the engine's log exactly. Pure decisions, tested without a broker."""
+"""Rule L1: a batch is folded only where it continues the engine's log exactly. Pure, tested without a broker."""
 
 from collections import defaultdict
 from typing import Any, Literal
@@ -44,8 +44,8 @@ class Resync:
 class ReadOffsets(defaultdict[Any, Any]):
     """Faust's read offsets, blind for lane topics (rule L10).
 
-    Faust drops what lies below ``_read_offset`` and sets it after delivery: a batch in flight during a seek puts the old
-    value back, and everything sought for is dropped in silence. Engines check positions themselves.
+    Faust drops what lies below ``_read_offset`` and sets it after delivery: a batch in flight during a seek puts the
+    old value back, and everything sought for is dropped in silence. Engines check positions themselves.
     """
 
     def __init__(self, hot: frozenset[str]) -> None:

@@ -162,13 +162,20 @@ class ThreadReader:
         return {topic: len(found) for topic, found in counts.items() if found}
 
     def log_end(self, tp: TopicPartition) -> LogEnd | None:
-        subscription = self._thread._ensure_consumer()._subscription.subscription
-        if subscription is None or subscription.assignment is None or tp not in subscription.assignment.tps:
-            return None
-        state = subscription.assignment.state_value(tp)
+        state = self._state(tp)
         if state is None or state.highwater is None or state.timestamp is None:
             return None
         return LogEnd(state.highwater, state.timestamp / 1000)
+
+    def fetch_position(self, tp: TopicPartition) -> int | None:
+        state = self._state(tp)
+        return state.position if state is not None and state.has_valid_position else None
+
+    def _state(self, tp: TopicPartition) -> Any:
+        subscription = self._thread._ensure_consumer()._subscription.subscription
+        if subscription is None or subscription.assignment is None or tp not in subscription.assignment.tps:
+            return None
+        return subscription.assignment.state_value(tp)
 
     async def restart_points(self, tps: Collection[TopicPartition]) -> tuple[Fence, Mapping[TopicPartition, Committed]]:
         consumer = self._thread._ensure_consumer()

@@ -62,7 +62,7 @@ class Pump:
         except asyncio.CancelledError:
             self._lane.forget()  # L8: what was cut is poisoned
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, this process may go on with nothing
             self._on_fatal(EXIT_FLUSH, f"flush of {self._lane.options.group} failed: {error!r}")
 
     async def flush(self) -> None:

@@ -7,8 +7,8 @@ An agent is plain data (``Agent``); the factory makes three of them. What the ho
 * on every assignment opens an engine per partition with ``open(start)``: the committed point, the first offset of the
   log, the rows of ``tables`` (changelog roles), a fresh writer id. ``from_start``: the committed point is ignored and
   nothing is committed, so every incarnation reads the whole (compacted) log again;
-* runs ``run(batches, admit)``, one for all partitions: it takes each batch, asks ``admit(batch)`` for the engine to fold
-  it into (None: not for us), and folds it at once, without awaiting in between;
+* runs ``run(batches, admit)``, one for all partitions: it takes each batch, asks ``admit(batch)`` for the engine to
+  fold it into (None: not for us), and folds it at once, without awaiting in between;
 * every ``flush_interval_s`` cuts all engines in one go, sends the records (``roles``: role -> topic), and commits what
   is acked;
 * every ``tick_s`` awaits ``tick(engines)``, if given: for agents that talk to something else than Kafka. Ticks never
@@ -146,10 +146,9 @@ class Host:
             on_fatal=on_fatal,
         )
         self.app = LaneApp(options, self.lane, partitions)
-        self.pump = Pump(
-            self.lane, sender(self._producer, agent.roles), options.flush_interval_s, on_fatal
-        )
+        self.pump = Pump(self.lane, sender(self._producer, agent.roles), options.flush_interval_s, on_fatal)
         self._tasks: list[asyncio.Task[None]] = []
+        Path(options.state_dir).mkdir(parents=True, exist_ok=True)
         self._register(partitions)
 
     def _producer(self) -> Any:
@@ -157,7 +156,12 @@ class Host:
         return producer._producer
 
     def _register(self, partitions: int) -> None:
-        raw: dict[str, Any] = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
+        raw: dict[str, Any] = {
+            "key_type": bytes,
+            "value_type": bytes,
+            "key_serializer": "raw",
+            "value_serializer": "raw",
+        }
         topic = self.app.topic(*self.agent.topics, **raw)
 
         async def stream(batches: Any) -> None:
@@ -176,7 +180,8 @@ class Host:
     @property
     def ready(self) -> bool:
         """Joined, and every assigned partition has its engine (possibly none: a standby), under a valid fence."""
-        return self.lane.built > 0 and (self.lane.fence is not None or not self.lane.waiting)
+        joined = self.app._assignment is not None and not self.app.rebalancing
+        return joined and (self.lane.fence is not None or not self.lane.waiting)
 
     def detail(self) -> dict[str, Any]:
         """What /health shows."""
@@ -211,9 +216,12 @@ class Host:
 
     async def start(self) -> None:
         """Join the group and begin."""
-        Path(self.options.state_dir).mkdir(parents=True, exist_ok=True)
         await self.app.start()
-        for work in (self.pump.run(), *self._broadcasts(), *([self._ticks()] if self.agent.tick else [])):
+        for work in (
+            self.pump.run(),
+            *self._broadcasts(),
+            *([self._ticks(self.agent.tick)] if self.agent.tick else []),
+        ):
             task = asyncio.ensure_future(work)
             task.add_done_callback(self._ended)
             self._tasks.append(task)
@@ -235,12 +243,11 @@ class Host:
     def _broadcasts(self) -> list[Any]:
         return [follow(self._connection, broadcast) for broadcast in self.agent.broadcasts]
 
-    async def _ticks(self) -> None:
-        assert self.agent.tick is not None
+    async def _ticks(self, tick: Tick) -> None:
         while True:
             began = time.monotonic()
             try:
-                await self.agent.tick(list(self.lane.engines.values()))
+                await tick(list(self.lane.engines.values()))
                 self.counts["ticks"] += 1
             except Exception:
                 self.counts["ticks_failed"] += 1

@@ -78,6 +78,7 @@ class Reader(Protocol):
     def assigned(self) -> set[TopicPartition]: ...
     def partition_counts(self) -> Mapping[str, int]: ...
     def log_end(self, tp: TopicPartition) -> LogEnd | None: ...
+    def fetch_position(self, tp: TopicPartition) -> int | None: ...
     async def restart_points(
         self, tps: Collection[TopicPartition]
     ) -> tuple[Fence, Mapping[TopicPartition, Committed]]: ...
@@ -89,7 +90,7 @@ class StateError(RuntimeError):
     """The state of a partition cannot be loaded exactly; guessing would corrupt what is counted."""
 
 
-async def _no_rows(partitions: Collection[int]) -> Mapping[str, Mapping[int, Rows]]:
+async def _no_rows(_: Collection[int]) -> Mapping[str, Mapping[int, Rows]]:
     return {}
 
 
@@ -124,6 +125,7 @@ class Lane:
         self._resync = Resync()
         self._building: asyncio.Task[None] | None = None
         self._seeks: set[asyncio.Task[None]] = set()
+        self._behind: dict[str, int] = {}
         self._standing: dict[str, tuple[int, float]] = {}
         self._appended_s: dict[str, int] = {}
 
@@ -163,6 +165,17 @@ class Lane:
         if not task.cancelled() and task.exception() is not None:  # not ours any more; the rebuild seeks by itself
             log.info("seek failed: %r", task.exception())
 
+    def _nudge(self, engines: Mapping[str, Engine]) -> None:
+        """Seek back where the fetch ran ahead and what it fetched never came: with nothing more to come, no later batch
+        would show the hole. Looks once a commit; a needless seek only repeats what is then dropped.
+        """
+        for source, engine in engines.items():
+            ahead = self.reader is not None and (self.reader.fetch_position(self._tps[source]) or 0) > engine.position
+            stuck = ahead and self._behind.get(source) == engine.position
+            self._behind[source] = engine.position if ahead else -1
+            if stuck and self._resync.due(source, engine.position, time.monotonic()):
+                self._seek_soon(source, engine.position)
+
     # ---- L2: every assignment forgets all engines and rebuilds them ------------------------------------------------
     def forget(self) -> None:
         """Drop every engine, also those being built: the partitions were revoked, or are about to be rebuilt."""
@@ -190,13 +203,18 @@ class Lane:
         self._building.add_done_callback(self._built)
         await asyncio.wait({self._building})
 
+    def _reader(self) -> Reader:
+        if self.reader is None:
+            raise RuntimeError("partitions were assigned before there was a consumer")
+        return self.reader
+
     def _built(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_fatal(EXIT_STATE, f"cannot load the state of {self.options.group}: {error!r}")
 
     async def _build(self) -> None:
-        assert self.reader is not None, "the consumer starts before partitions are assigned"
-        tps = {tp for tp in self.reader.assigned() if tp.topic in self.topics}
+        reader = self._reader()
+        tps = {tp for tp in reader.assigned() if tp.topic in self.topics}
         if not tps:
             self.built += 1
             return
@@ -206,8 +224,9 @@ class Lane:
         self.built += 1
         engines = {start.source: self._open(start) for start in starts}
         names = {start.source: TopicPartition(start.topic, start.partition) for start in starts}
-        await self.reader.seek({names[source]: engine.position for source, engine in engines.items()})
+        await reader.seek({names[source]: engine.position for source, engine in engines.items()})
         self._resync.clear()
+        self._behind.clear()
         self._standing.clear()
         self._appended_s.clear()
         self._tps, self.engines, self.fence = names, engines, fence
@@ -215,12 +234,12 @@ class Lane:
 
     async def _load(self, tps: Collection[TopicPartition]) -> tuple[Fence, list[Start]]:
         """Committed points first, changelogs after (rule O3), again while the broker is away or still electing."""
-        assert self.reader is not None
+        reader = self._reader()
         deadline = time.monotonic() + self.options.broker_wait_s
         pause_s = FIRST_PAUSE_S
         while True:
             try:
-                fence, committed = await self.reader.restart_points(tps)
+                fence, committed = await reader.restart_points(tps)
                 rows = await self._load_rows(sorted({tp.partition for tp in tps}))
                 return fence, [self._start(tp, committed[tp], rows, fence) for tp in sorted(tps)]
             except (KafkaError, _AheadError) as error:
@@ -233,7 +252,6 @@ class Lane:
     def _start(
         self, tp: TopicPartition, committed: Committed, rows: Mapping[str, Mapping[int, Rows]], fence: Fence
     ) -> Start:
-        assert self.reader is not None
         return Start(
             topic=tp.topic,
             partition=tp.partition,
@@ -241,7 +259,7 @@ class Lane:
             log_start=committed.log_start,
             rows={topic: by.get(tp.partition, {}) for topic, by in rows.items()},
             writer=stable_id(*self._born, self.options.group, fence.member, fence.generation, self.built)[:16],
-            partitions=self.reader.partition_counts(),
+            partitions=self._reader().partition_counts(),
         )
 
     def _point(self, tp: TopicPartition, committed: Committed) -> Point | None:
@@ -251,7 +269,7 @@ class Lane:
             return None
         if point.offset > committed.log_end:
             raise _AheadError(
-                f"{name}: committed offset {point.offset} is past the end {committed.log_end}: the topic was made anew? "
+                f"{name}: committed offset {point.offset} is past the end {committed.log_end}: was the topic remade? "
                 f"Reset the group {self.options.group}, or restore the topic"
             )
         if committed.lost == 0:
@@ -267,6 +285,7 @@ class Lane:
     async def commit(self) -> bool:
         """Commit every engine's last fully acked point; True when the broker accepted it."""
         engines, fence = dict(self.engines), self.fence
+        self._nudge(engines)
         if not engines or fence is None or self._from_start or self.reader is None:
             return False
         idle = self._idle_seconds(engines)

@@ -42,7 +42,7 @@ class LaneOptions(msgspec.Struct, frozen=True, kw_only=True):
     """A source that stood at its log end for this long may claim to be idle (``idle.claim``); 0 = never."""
     lateness_s: float = 30.0
     on_retention_gap: Literal["exit", "accept"] = "exit"
-    """Retention ran past the committed offset: records are lost. ``exit`` with an explanation, or ``accept`` the gap."""
+    """Retention ran past the committed offset: records are lost. ``exit`` with an explanation, or ``accept`` it."""
     producer_linger_ms: int = 0
     producer_timeout_s: float = 60.0
     max_batch_bytes: int = 1 << 20

@@ -10,7 +10,7 @@ BEYOND = 1 << 62
 
 
 class ChangelogTable(faust.Table[bytes, bytes]):
-    """Declares a changelog and keeps its partitions with those of the source topic. Never read or written as a table."""
+    """Declares a changelog and keeps its partitions with those of the source topic; never used as a table."""
 
     def persisted_offset(self, tp: TP) -> int | None:  # noqa: ARG002  # Faust's signature
         return BEYOND

@@ -48,7 +48,7 @@ def application(look: Look) -> web.Application:
 
 
 async def serve(app: web.Application, host: str, port: int) -> tuple[web.AppRunner, int]:
-    """Serve ``app`` on ``port``, or on a free one when it is taken (by a second worker, say); returns the actual port."""
+    """Serve ``app`` on ``port``, or on a free one when it is taken (by a second worker, say); the actual port."""
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
     try:

@@ -17,7 +17,9 @@ Row = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 TRANSACTIONAL, CONTROL = 0x10, 0x20
 
 
-def encoded(base: int, rows: Sequence[Row], *, timestamp: int = 1000, producer: int = -1, transactional: bool = False):
+def encoded(
+    base: int, rows: Sequence[Row], *, timestamp: int = 1000, producer: int = -1, transactional: bool = False
+) -> bytes:
     builder = DefaultRecordBatchBuilder(2, 0, transactional, producer, 0, 0, 1 << 20)
     for i, (key, value, headers) in enumerate(rows):
         assert builder.append(i, timestamp + i, key, value, headers) is not None
@@ -58,9 +60,7 @@ def fetched(*chunks: bytes, at: int = 0, aborted: Any = (), committed_only: bool
 
 
 def test_one_chunk_becomes_one_batch_with_offsets_keys_and_append_times():
-    result, state = fetched(
-        encoded(5, [(b"k", b"a", []), (None, b"b", [])]), values(7, b"c", timestamp=9000), at=5
-    )
+    result, state = fetched(encoded(5, [(b"k", b"a", []), (None, b"b", [])]), values(7, b"c", timestamp=9000), at=5)
     batch = drain(result, 100)
     assert batch is not None
     assert batch.source == "t-3"

@@ -19,6 +19,11 @@ class Wire:
         self.sent: list[Record] = []
         self.futures: list[asyncio.Future[Any]] = []
         self.acks = acks
+        self._news = asyncio.Condition()
+
+    async def sends(self, n: int) -> None:
+        async with self._news:
+            await asyncio.wait_for(self._news.wait_for(lambda: len(self.futures) >= n), 5)
 
     async def __call__(self, record: Record) -> "asyncio.Future[Any]":
         self.sent.append(record)
@@ -26,6 +31,8 @@ class Wire:
         self.futures.append(future)
         if self.acks:
             future.set_result(None)
+        async with self._news:
+            self._news.notify_all()
         return future
 
 
@@ -55,8 +62,7 @@ async def test_a_phase_is_sent_only_after_every_record_of_the_one_before_is_acke
     assert [record.role for record in wire.sent] == ["facts"]
     assert engine.point == Point(0, "0")
     wire.futures[0].set_result(None)
-    while len(wire.futures) < 2:
-        await asyncio.sleep(0)
+    await wire.sends(2)
     assert engine.point == Point(0, "0")
     wire.futures[1].set_result(None)
     await flushing
@@ -68,8 +74,7 @@ async def test_a_failed_flush_ends_the_process_and_acks_nothing():
     lane, engine = await filled()
     wire = Wire(acks=False)
     pumping = asyncio.ensure_future(Pump(lane, wire, 0.1, ended).run())
-    while not wire.futures:
-        await asyncio.sleep(0)
+    await wire.sends(1)
     wire.futures[0].set_exception(TimeoutError("expired"))
     with pytest.raises(Ended) as end:
         await pumping
@@ -80,7 +85,7 @@ async def test_a_failed_flush_ends_the_process_and_acks_nothing():
 async def test_a_producer_that_cannot_send_ends_the_process_too():
     lane, _ = await filled()
 
-    async def dead(_: Record) -> "asyncio.Future[Any]":
+    async def dead(record: Record) -> "asyncio.Future[Any]":
         raise ConnectionError("closed")
 
     with pytest.raises(Ended):
@@ -91,8 +96,7 @@ async def test_a_cancelled_flush_poisons_what_was_cut():
     lane, engine = await filled()
     wire = Wire(acks=False)
     pumping = asyncio.ensure_future(Pump(lane, wire, 0.1, ended).run())
-    while not wire.futures:
-        await asyncio.sleep(0)
+    await wire.sends(1)
     pumping.cancel()
     await asyncio.wait({pumping})
     assert lane.engines == {}
@@ -114,12 +118,10 @@ async def test_stop_lets_the_flush_under_way_finish_and_starts_no_other():
     wire = Wire(acks=False)
     pump = Pump(lane, wire, 0.001, ended)
     pumping = asyncio.ensure_future(pump.run())
-    while not wire.futures:
-        await asyncio.sleep(0)
+    await wire.sends(1)
     pump.stop()
     wire.futures[0].set_result(None)
-    while len(wire.futures) < 2:
-        await asyncio.sleep(0)
+    await wire.sends(2)
     wire.futures[1].set_result(None)
     await pumping
     assert engine.point == Point(3, "3")

@@ -81,7 +81,7 @@ async def test_an_error_that_no_wait_can_mend_ends_the_process():
     reader, endings = FakeReader(), []
     reader.failures = [TopicAuthorizationFailedError("t")]
     lane = lane_of(reader)
-    lane._on_fatal = lambda *why: endings.append(why)  # type: ignore[assignment,return-value]  # the test goes on
+    lane._on_fatal = lambda *why: endings.append(why)  # type: ignore[assignment]  # the test goes on
     await lane.rebuild()
     await asyncio.sleep(0)
     assert endings[0][0] == EXIT_STATE
@@ -217,6 +217,30 @@ async def test_every_hole_is_refilled_and_every_record_is_folded_once_whatever_i
         await asyncio.sleep(0)
     assert engine_of(lane).n == engine_of(lane).position
     assert engine_of(lane).n == 900
+
+
+async def test_a_last_batch_that_never_came_is_fetched_again_though_nothing_follows_it():
+    reader = FakeReader()
+    lane = await built(reader)
+    reader.seeks.clear()
+    reader.fetched = 5
+    await lane.commit()
+    assert reader.seeks == []  # it may still be on its way
+    await lane.commit()
+    await asyncio.sleep(0)
+    assert reader.seeks == [{TP: 0}]
+
+
+async def test_a_fold_that_is_behind_but_moves_is_left_alone():
+    reader = FakeReader()
+    lane = await built(reader)
+    reader.seeks.clear()
+    reader.fetched = 100
+    for first in range(0, 50, 10):
+        engine_of(lane).fold(batch(first, 10))
+        await lane.commit()
+    await asyncio.sleep(0)
+    assert reader.seeks == []
 
 
 # ---- L3, L6, L7, L8

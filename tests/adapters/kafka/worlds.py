@@ -72,6 +72,7 @@ class FakeReader:
         self.seeks: list[Mapping[TopicPartition, int]] = []
         self.commits: list[tuple[Mapping[TopicPartition, Point], Fence]] = []
         self.end: LogEnd | None = None
+        self.fetched: int | None = None
         self.failures: list[Exception] = []
         self.before_answer: Callable[[], None] = lambda: None
 
@@ -84,9 +85,10 @@ class FakeReader:
     def log_end(self, tp: TopicPartition) -> LogEnd | None:
         return self.end
 
-    async def restart_points(
-        self, tps: Collection[TopicPartition]
-    ) -> tuple[Fence, Mapping[TopicPartition, Committed]]:
+    def fetch_position(self, tp: TopicPartition) -> int | None:
+        return self.fetched
+
+    async def restart_points(self, tps: Collection[TopicPartition]) -> tuple[Fence, Mapping[TopicPartition, Committed]]:
         if self.failures:
             raise self.failures.pop(0)
         return self.fence, {tp: self.points[tp] for tp in tps}

@@ -9,7 +9,6 @@ import msgspec
 from app.adapters.kafka.admin import KafkaAdmin, apply
 from app.settings import Settings, load
 from app.topics import declared
-
 from tests.e2e.harness.broker import Broker
 
 LATENESS_S = 10

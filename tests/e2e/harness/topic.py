@@ -42,7 +42,7 @@ class Follower:
                     self._ended.discard(message.partition())
                     yield _message(message)
                 elif error.code() == KafkaError._PARTITION_EOF:
-                    self._ended.add(message.partition())
+                    self._ended.add(int(message.partition() or 0))
             if not messages and len(self._ended) == self._count:
                 return
 

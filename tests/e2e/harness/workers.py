@@ -75,14 +75,14 @@ class Worker:
     def ready(self) -> bool:
         """Whether all its agents have their partitions."""
         try:
-            with urllib.request.urlopen(self.url + "/ready", timeout=3) as answer:
+            with urllib.request.urlopen(self.url + "/ready", timeout=3) as answer:  # a loopback address
                 return bool(answer.status == 200)
         except (OSError, AssertionError):
             return False
 
     def metrics(self) -> str:
         """The Prometheus text of all its agents."""
-        with urllib.request.urlopen(self.url + "/metrics", timeout=3) as answer:
+        with urllib.request.urlopen(self.url + "/metrics", timeout=3) as answer:  # a loopback address
             text: str = answer.read().decode()
             return text
 

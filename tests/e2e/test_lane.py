@@ -1,0 +1,97 @@
+"""The lane under Faust against a broker, with an engine that only counts."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+
+from app.adapters.kafka.host import Agent, Host, fold_each
+from app.adapters.kafka.options import LaneOptions
+from app.core.batch import Batch
+from app.core.ports import Engine
+from tables.services import services
+from tests.adapters.kafka.worlds import Counting, ended
+from tests.e2e.harness.broker import Broker
+from tests.e2e.harness.deployment import Deployment, deploy
+
+pytestmark = pytest.mark.e2e
+N = 20_000
+
+
+def fill(deployment: Deployment) -> None:
+    producer = Producer({"bootstrap.servers": deployment.settings.kafka.bootstrap_servers, "linger.ms": 2})
+    for number in range(N):
+        producer.produce(deployment.settings.topics.responses, str(number).encode(), partition=number % 4)
+        if number % 400 == 0:  # many record batches: the lane takes them whole
+            producer.flush(30)
+    assert producer.flush(30) == 0
+
+
+def host_of(deployment: Deployment, state: Path, batch_records: int = 50) -> Host:
+    settings = deployment.settings
+    address = settings.kafka.bootstrap_servers
+    roles = {"facts": settings.topics.facts, "services": settings.topics.services}
+    agent = Agent(
+        name="count",
+        topics=(settings.topics.responses,),
+        open=Counting,
+        run=fold_each,
+        roles=roles,
+        tables={"services": services},
+    )
+    options = LaneOptions(
+        group=f"{settings.kafka.group}-count",
+        bootstrap_servers=address,
+        state_dir=str(state),
+        session_timeout_s=6,
+        heartbeat_s=1,
+        rebalance_timeout_s=8,
+        batch_records=batch_records,
+        fetch_max_partition_bytes=20_000,
+        commit_interval_s=0.2,
+        flush_interval_s=0.05,
+    )
+    return Host(agent, options, {"bootstrap_servers": address}, 4, ended)
+
+
+def engines(host: Host) -> list[Counting]:
+    return [engine for engine in host.lane.engines.values() if isinstance(engine, Counting)]
+
+
+async def until(condition: Callable[[], bool], within_s: float = 30) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.02)
+
+
+async def test_batches_thrown_away_are_fetched_again_and_a_restart_goes_on_from_the_metadata(
+    kafka: Broker, tmp_path: Path
+):
+    deployment = deploy(kafka, "thrown", tmp_path)
+    fill(deployment)
+    host, rnd = host_of(deployment, tmp_path), random.Random(5)
+    admit = host.lane.admit
+
+    def leaky(batch: Batch) -> Engine | None:
+        return None if rnd.random() < 0.2 else admit(batch)
+
+    host.lane.admit = leaky  # type: ignore[method-assign]
+    await host.start()
+    await until(lambda: sum(engine.n for engine in engines(host)) == N)
+    assert host.lane.counts["resyncs"] > 0
+    await until(lambda: all(e.committed_points and e.committed_points[-1].offset == e.position for e in engines(host)))
+    await host.stop()
+
+    again = host_of(deployment, tmp_path)
+    await again.start()
+    await until(lambda: again.ready and len(engines(again)) == 4)
+    assert sum(engine.n for engine in engines(again)) == N
+    assert again.lane.folded == 0
+    rows = {engine.start.partition: engine.start.rows["services"] for engine in engines(again)}
+    assert rows == {engine.start.partition: {b"row": str(engine.n).encode()} for engine in engines(again)}
+    await again.stop()
