@@ -1,0 +1,78 @@
+"""Where the parts meet: settings -> agents."""
+
+import msgspec
+import pytest
+from aiokafka.partitioner import DefaultPartitioner
+
+from app.adapters.kafka.lane import Start
+from app.core.fold import Fold
+from app.core.merge import Merge
+from app.core.ports import Point
+from app.factory import actuate_agent, gateway_of, ingest_agent, optimize_agent, options_of, partitioner, roles
+from app.settings import Settings
+from app.topics import CONTROL, EVIDENCE, Existing, declared
+
+SETTINGS = Settings()
+EXISTING = {topic.name: Existing(8, {}) for topic in declared(SETTINGS.topics)}
+
+
+def start(topic: str, point: Point | None = None) -> Start:
+    rows = {"services": {}, "windows": {}}
+    return Start(topic, 0, point, 3, rows, "writer", dict.fromkeys(EXISTING, 8))
+
+
+def test_ingest_reads_every_evidence_and_control_topic_that_exists():
+    names = roles(SETTINGS)
+    assert set(ingest_agent(SETTINGS, EXISTING, 8).topics) == {names[role] for role in (*EVIDENCE, *CONTROL)}
+    some = {name: there for name, there in EXISTING.items() if name != names["requests"]}
+    assert names["requests"] not in ingest_agent(SETTINGS, some, 8).topics
+
+
+def test_ingest_opens_a_fold_at_the_log_start_or_at_the_committed_point():
+    agent = ingest_agent(SETTINGS, EXISTING, 8)
+    fold = agent.open(start("llm.responses"))
+    assert isinstance(fold, Fold)
+    assert fold.position == 3
+    assert agent.open(start("llm.responses", Point(9, "[1,2,3,9]"))).position == 9
+
+
+def test_optimize_reads_only_the_facts_and_remembers_two_tables():
+    agent = optimize_agent(SETTINGS, None)
+    assert agent.topics == (SETTINGS.topics.facts,)
+    assert set(agent.tables) == {"services", "windows"}
+    assert isinstance(agent.open(start(SETTINGS.topics.facts)), Merge)
+
+
+def test_actuate_starts_at_the_log_start_and_without_a_gateway_only_looks_on():
+    agent = actuate_agent(SETTINGS, gateway_of(SETTINGS, None))
+    assert agent.from_start
+    assert agent.tick is None
+    assert [broadcast.topic for broadcast in agent.broadcasts] == [SETTINGS.topics.commands]
+
+
+def test_a_gateway_without_a_session_is_refused():
+    gateway = msgspec.structs.replace(SETTINGS.gateway, kind="orchestrator", url="http://127.0.0.1:1")
+    with pytest.raises(ValueError, match="HTTP session"):
+        gateway_of(msgspec.structs.replace(SETTINGS, gateway=gateway), None)
+
+
+def test_every_role_a_record_can_have_has_a_topic():
+    from typing import get_args
+
+    from app.core.ports import Role
+
+    assert set(get_args(Role)) <= roles(SETTINGS).keys()
+
+
+def test_a_service_goes_to_the_partition_that_kafka_would_choose():
+    ours, theirs = partitioner(8), DefaultPartitioner()
+    for name in ("a", "chat-assistant", "größe", "x" * 200):
+        assert ours(name) == theirs(name.encode(), list(range(8)), list(range(8)))
+
+
+def test_every_agent_is_a_group_of_its_own_and_only_ingest_knows_idle_sources():
+    options = {name: options_of(SETTINGS, name) for name in ("ingest", "optimize", "actuate")}
+    assert [o.group for o in options.values()] == [
+        "llm-optimizer-ingest", "llm-optimizer-optimize", "llm-optimizer-actuate",
+    ]  # fmt: skip
+    assert [bool(o.idle_after_s) for o in options.values()] == [True, False, False]
