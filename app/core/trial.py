@@ -21,6 +21,8 @@ class Guardrails(msgspec.Struct, frozen=True, array_like=True):
     A strict metric rolls back once any harm is certain, a lenient one once harm beyond its tolerance is. ``n_min``:
     observations each slice needs before a metric says anything; ``scored_min``: scored answers of each before a step
     is left. ``n_star``: effective pairs at which the intervals are tightest. Durations in event-time minutes.
+    ``alpha`` is the error of leaving a step; ``harm_part`` of it pays for rollbacks and ``admit_part`` for the last
+    step, where a false verdict is for good (calibrated in benchmarks/trials.py).
     """
 
     quality_points: float | None = 0.05
@@ -38,8 +40,8 @@ class Guardrails(msgspec.Struct, frozen=True, array_like=True):
     n_star: float = 400.0
     step_minutes: int = 5
     timeout_minutes: int = 10_080
-    harm_part: float = 0.1
-    admit_part: float = 0.02
+    harm_part: float = 0.2
+    admit_part: float = 0.002
 
     @property
     def harm_alpha(self) -> float:

@@ -27,8 +27,8 @@ _LARGEST = 50.0
 class Interval(msgspec.Struct, frozen=True, array_like=True):
     """Change of one metric, trial against control: points (quality, errors) or ratio - 1 (latency, cost), or reward.
 
-    ``low`` and ``high`` are the very bounds the rule used, None while nothing is known; ``n`` effective pairs, ``trial_n`` and ``control_n``
-    observations; ``tolerance`` of harm in the same unit; ``harm_p``: always-valid p-value of "no harm".
+    ``low`` and ``high`` are the very bounds the rule used, None while nothing is known; ``n`` effective pairs,
+    ``trial_n`` and ``control_n`` observations; ``tolerance`` of harm; ``harm_p``: p of "no harm".
     """
 
     metric: str = ""
