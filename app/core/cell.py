@@ -48,7 +48,10 @@ class Group(msgspec.Struct, array_like=True):
 
 
 class Cell(msgspec.Struct, array_like=True):
-    """Sums of one cell. ``log_latency`` sums are over ln(ms); ``quality`` is by channel (judge, user, implicit)."""
+    """Sums of one cell. ``log_latency`` sums are over ln(ms); ``quality`` is by channel (judge, user, implicit).
+
+    ``in_session``: requests that belonged to a session.
+    """
 
     n: int = 0
     errors: int = 0
@@ -70,6 +73,7 @@ class Cell(msgspec.Struct, array_like=True):
     quality: dict[str, Score] = {}
     groups: dict[int, Group] = {}
     unpriced: Unpriced | None = None
+    in_session: int = 0
 
 
 class CellKey(msgspec.Struct, frozen=True, array_like=True, order=True):
@@ -113,6 +117,7 @@ _SUMS = [
     "cost_sq",
     "input_cost",
     "own_cost_usd",
+    "in_session",
 ]
 
 

@@ -24,6 +24,7 @@ from app.core.explain import rationale
 from app.core.ids import stable_id
 from app.core.outputs import SPLIT, Output
 from app.core.row import HISTORY, Past, Row
+from app.core.savings import shares_of
 from app.core.split import Split, TrialSlice
 from app.core.trial import shares, with_version
 from app.core.verify import Watch
@@ -78,7 +79,6 @@ def publish(row: Row, now_s: int, why: Why) -> tuple[Row, list[Output]]:
     split = split_of(row, row.version + 1, identity, now_s)
     watch = Watch(identity, split.version, _deadline(row, now_s))
     decision = _decision(row, identity, why, split, "decided")
-    history = (*row.history, Past(split.version, identity, split.incumbent))[-HISTORY:]
     changed = msgspec.structs.replace(
         row,
         version=split.version,
@@ -86,7 +86,7 @@ def publish(row: Row, now_s: int, why: Why) -> tuple[Row, list[Output]]:
         trial=with_version(row.trial, split.version) if row.trial is not None else None,
         watch=watch,
         cycle=row.cycle + 1,
-        history=history,
+        history=_remembered(row, split),
     )
     return changed, [_decided(decision, "decided", now_s), split_output(split, now_s)]
 
@@ -101,7 +101,14 @@ def publish_quietly(row: Row, now_s: int) -> tuple[Row, list[Output]]:
     identity = row.split.decision_id if row.split else ""
     split = split_of(row, row.version + 1, identity, now_s)
     trial = with_version(row.trial, split.version) if row.trial is not None else None
-    return msgspec.structs.replace(row, version=split.version, split=split, trial=trial), [split_output(split, now_s)]
+    history = _remembered(row, split)
+    row = msgspec.structs.replace(row, version=split.version, split=split, trial=trial, history=history)
+    return row, [split_output(split, now_s)]
+
+
+def _remembered(row: Row, split: Split) -> tuple[Past, ...]:
+    past = Past(split.version, split.decision_id, split.incumbent, shares_of(split))
+    return (*row.history, past)[-HISTORY:]
 
 
 def say(row: Row, status: Status, identity: str, now_s: int, why: Why, split: Split | None = None) -> Output:

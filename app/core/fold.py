@@ -446,6 +446,8 @@ def _add_response(cell: Cell, histogram: Histogram, data: Response) -> None:
         cell.input_cost += tokens * cost
     if data.own_cost_usd:
         cell.own_cost_usd += data.own_cost_usd
+    if data.session_id:
+        cell.in_session += 1
     if data.ttft_ms is not None:
         cell.ttft_n += 1
         cell.ttft_ms += data.ttft_ms

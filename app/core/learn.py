@@ -9,6 +9,7 @@ from app.core.fold import UNATTRIBUTED
 from app.core.pane import ClosedPane
 from app.core.profile import Profile
 from app.core.row import Row
+from app.core.savings import Answered, Moments, Savings, add_minute, moments_of
 from app.core.trial import Trial, covers, observe
 from app.core.verify import watched
 
@@ -26,6 +27,7 @@ def learned(row: Row, pane: ClosedPane) -> Row:
         row,
         profiles=_profiles(row, pane),
         trial=_trial(row, pane),
+        savings=_savings(row, pane),
         watch=watched(row.watch, pane, row.document.verify.deadline_minutes) if row.watch else None,
         requests_per_minute=rate,
     )
@@ -55,6 +57,34 @@ def _trial(row: Row, pane: ClosedPane) -> Trial | None:
                 add_cell(control, cell)
     channel = row.document.objective.score_channel
     return observe(trial, pane.number, tried, control, complete=pane.complete, channel=channel)
+
+
+def _savings(row: Row, pane: ClosedPane) -> Savings:
+    """Savings with this minute's requests, by the probabilities of the version each was answered under."""
+    versions = {past.version: past.shares for past in row.history if past.shares.holdout > 0}
+    sums: dict[tuple[int, str, str], list[Moments]] = {}
+    uncosted = in_session = 0
+    for key, cell in sorted(pane.cells.items()):
+        shares = versions.get(key.version)
+        if shares is None or key.slice == "shadow" or not cell.n:
+            continue
+        moments = moments_of(cell)
+        if not moments.n or shares.probability(key.segment, key.arm) <= 0:
+            uncosted += cell.n
+            continue
+        in_session += cell.in_session
+        both = sums.setdefault((key.version, key.segment, key.arm), [Moments(), Moments()])
+        both[key.slice == "holdout"] += moments
+    answered = [Answered(versions[v], segment, arm, *both) for (v, segment, arm), both in sums.items()]
+    if not answered and not uncosted:
+        return row.savings
+    savings = add_minute(row.savings, answered)
+    return msgspec.structs.replace(
+        savings,
+        uncosted=savings.uncosted + uncosted,
+        in_session=savings.in_session + in_session,
+        since_s=savings.since_s or pane.start_s,
+    )
 
 
 def _profiles(row: Row, pane: ClosedPane) -> dict[str, Profile]:

@@ -4,8 +4,8 @@ Mutable state. The state after facts offset X is a function of the facts log [0,
 the log's own append times. Rows are ``applied`` up to a facts offset; a mutation caused by offset X happens once (O2),
 a control fact once per source offset (O7). Outputs are functions of the log too, so a re-emission is byte-identical.
 
-The committed offset names its writer, whose meta row holds the clocks just before that offset (O3). It may be newer than
-the commit: then the facts between are read again and change nothing, because every row is already applied past them.
+The committed offset names its writer, whose meta row holds the clocks just before that offset (O3). It may be newer
+than the commit: the facts between are read again and change nothing, because every row is applied past them.
 
 ``now`` of a step is the end of the pane it closes (group watermark less lateness, in whole minutes), so decisions do
 not depend on how many panes one watermark happened to close at once.

@@ -12,11 +12,12 @@ from app.core import change, outputs, rollout
 from app.core.change import Why
 from app.core.commands import COMMAND, About, Command, CommandError, Configure, Freeze, SetMode, parse
 from app.core.decision import Action, decode_outcome
-from app.core.document import ServiceDocument
+from app.core.document import ServiceDocument, diff
 from app.core.facts import ControlFact
 from app.core.ids import stable_id
 from app.core.outputs import REFUSED, Output
 from app.core.row import BROADCAST, Row
+from app.core.savings import Savings
 
 ALERTS = ("io.llm-platform.sentinel.alert", "io.llm-platform.governance.policy-violation")
 
@@ -90,7 +91,7 @@ def _why(command: Command, action: Action, cause: str = "", **evidence: str) -> 
 
 # ---- what each command does ----
 def _configure(row: Row, order: Order, now_s: int) -> Result:
-    document, old = _args(order, Configure).document, row.document
+    document, old, declared = _args(order, Configure).document, row.document, row.declared
     if row.declared and document == old:
         return row, []
     incumbent = row.incumbent
@@ -110,9 +111,11 @@ def _configure(row: Row, order: Order, now_s: int) -> Result:
         proposal=None,
         next_cycle_s=0,
     )
+    changes = tuple(diff(old if declared else None, document))
+    why = msgspec.structs.replace(_why(order.command, "configure"), changes=changes)
     if not row.may_publish:
-        return row, [*said, change.say(row, "decided", order.identity, now_s, _why(order.command, "configure"))]
-    row, published = change.publish(row, now_s, _why(order.command, "configure"))
+        return row, [*said, change.say(row, "decided", order.identity, now_s, why)]
+    row, published = change.publish(row, now_s, why)
     return row, [*said, *published]
 
 
@@ -200,14 +203,14 @@ def _rollback(row: Row, order: Order, now_s: int) -> Result:
 
 def _rebaseline(row: Row, order: Order, now_s: int) -> Result:
     document = msgspec.structs.replace(row.document, baseline=row.incumbent)
-    row = msgspec.structs.replace(row, document=document)
+    row = msgspec.structs.replace(row, document=document, savings=Savings())
     why = _why(order.command, "re-baseline", "savings are counted afresh", incumbent=row.incumbent)
     if row.may_publish and row.split is not None:
         return change.publish(row, now_s, why)
     return row, [change.say(row, "decided", order.identity, now_s, why)]
 
 
-def _optimize_now(row: Row, order: Order, now_s: int) -> Result:
+def _optimize_now(row: Row, _order: Order, now_s: int) -> Result:
     if not row.may_change:
         raise CommandError(f"{row.service} cannot change now: mode {row.document.mode}, frozen or paused")
     if row.trial is not None:

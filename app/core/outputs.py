@@ -8,6 +8,7 @@ OutputRole = Literal["splits", "optimizations", "aggregates", "aggregates_hourly
 
 AGGREGATE = "io.llm-platform.optimizer.aggregate"
 FINDING = "io.llm-platform.optimizer.finding"
+SAVINGS = "io.llm-platform.optimizer.savings"
 SPLIT = "io.llm-platform.optimizer.split"
 PROPOSED = "io.llm-platform.optimization.proposed"
 DECIDED = "io.llm-platform.optimization.decided"

@@ -144,7 +144,7 @@ def judge(row: Row, now_s: int) -> Result:
 
 
 def guardrails_of(document: ServiceDocument) -> Guardrails:
-    """The document's guardrails as the trial wants them. A tolerance of 100 points of quality: scores are not judged."""
+    """The document's guardrails as the trial wants them; a tolerance of 100 points means scores are not judged."""
     limits, plan = document.guardrails, document.trial
     return Guardrails(
         quality_points=limits.quality.tolerance if limits.quality.tolerance < 1 else None,

@@ -8,6 +8,7 @@ import msgspec
 from app.core.decision import Alternative, Impact
 from app.core.document import ServiceDocument, default_document
 from app.core.profile import Profile
+from app.core.savings import Savings, Shares
 from app.core.split import Split
 from app.core.trial import Trial
 from app.core.verify import Watch
@@ -40,11 +41,12 @@ class Rest(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Past(msgspec.Struct, frozen=True, array_like=True):
-    """A former version: what served then."""
+    """A version: what served then, and with which probabilities."""
 
     version: int
     decision_id: str
     incumbent: str
+    shares: Shares
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -72,6 +74,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     profiles: dict[str, Profile] = {}
     weights: dict[str, dict[str, float]] = {}
     resting: dict[str, Rest] = {}
+    savings: Savings = Savings()
     next_cycle_s: int = 0
     cooldown_s: int = 0
     requests_per_minute: float = 0.0

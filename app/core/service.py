@@ -15,9 +15,11 @@ from app.core.learn import learned
 from app.core.outputs import Output
 from app.core.pane import ClosedPane
 from app.core.row import BROADCAST, Row, Tick, new_row
+from app.core.savings import estimate
 
 __all__ = ["BROADCAST", "Evidence", "Row", "Tick", "new_row", "step", "unnamed"]
 
+HOUR_S = 3600
 Evidence = ClosedPane | ControlFact | Tick
 Result = tuple[Row, list[Output]]
 
@@ -36,7 +38,8 @@ def step(row: Row, evidence: Evidence, now_s: int) -> Result:
     row, seen = _verify(row, now_s)
     row, expired = _expire(row, now_s)
     row, decided = _decide(row, now_s)
-    return row, [*seen, *expired, *decided]
+    row, accounted = _account(row, now_s)
+    return row, [*seen, *expired, *decided, *accounted]
 
 
 # ---- did the traffic follow? ----
@@ -94,3 +97,34 @@ def _decide(row: Row, now_s: int) -> Result:
         if said:
             return row, said
     return row, []
+
+
+# ---- account ----
+def _account(row: Row, now_s: int) -> Result:
+    """Once an hour: what was saved so far, with its interval and what a proof still lacks."""
+    savings, hour_s = row.savings, now_s - now_s % HOUR_S
+    if savings.n == 0 or hour_s <= max(savings.said_s, savings.since_s):
+        return row, []
+    document = row.document
+    found = estimate(savings, baseline=document.baseline, holdout=document.holdout_share, sticky=document.sticky)
+    data = {
+        "service": row.service,
+        "baseline": document.baseline,
+        "since": rfc3339(savings.since_s),
+        "until": rfc3339(now_s),
+        "uncosted": savings.uncosted,
+        **msgspec.structs.asdict(found),
+        "saved_usd": found.saving * found.requests,
+    }
+    said = Output(
+        "aggregates_hourly",
+        outputs.SAVINGS,
+        stable_id(outputs.SAVINGS, row.service, hour_s),
+        row.service,
+        now_s,
+        _json(data),
+    )
+    return msgspec.structs.replace(row, savings=msgspec.structs.replace(savings, said_s=hour_s)), [said]
+
+
+_json = msgspec.json.Encoder(order="deterministic").encode

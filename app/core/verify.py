@@ -20,8 +20,7 @@ NEAR_RATIO = 0.2
 
 
 class Watch(msgspec.Struct, frozen=True, array_like=True):
-    """A split waiting to be seen: counts by ``slice|arm`` of the requests stamped with its version. ``deadline_s`` 0: no
-    event time yet."""
+    """A split waiting to be seen: counts by ``slice|arm`` of its requests. ``deadline_s`` 0: no event time yet."""
 
     decision_id: str
     version: int
@@ -47,7 +46,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 def watched(watch: Watch, pane: ClosedPane, minutes: int) -> Watch:
-    """``watch`` with the requests of ``pane`` that carry its version; ``minutes`` until the deadline if none runs yet."""
+    """``watch`` with the requests of ``pane`` that carry its version; ``minutes`` to the deadline if none runs yet."""
     if not watch.deadline_s:
         watch = msgspec.structs.replace(watch, deadline_s=pane.end_s + 60 * minutes)
     counts = dict(watch.counts)

@@ -1,8 +1,8 @@
 """Tumbling event-time windows of 1, 5, 15 and 60 minutes over closed panes, and the aggregates they become.
 
 ``Windows`` is kept in the table ``windows``. It lies downstream of the row: it is computed from panes the row's
-document has oriented and never read back by ``step``, so its changelog record is written before the row's, and a crash between
-the two replays the row exactly while the windows skip what they already hold.
+document has oriented and never read back by ``step``, so its changelog record is written before the row's, and a crash
+between the two replays the row exactly while the windows skip what they already hold.
 
 Rows: one per (arm, segment) with slice ``*`` and quantiles; one per slice besides (sums only); one service total with
 arm, segment and slice ``*`` that also carries late events and unattributed feedback.

@@ -82,7 +82,9 @@ class Loop:
         self.control(COMMAND, commands.to_json(command), service)
 
     def control(self, type_: str, data: bytes, service: str = SERVICE) -> None:
-        fact = facts.ControlFact("llm.commands-0", self._commands, service, type_, f"c{self._commands}", self.now_s, data)
+        fact = facts.ControlFact(
+            "llm.commands-0", self._commands, service, type_, f"c{self._commands}", self.now_s, data
+        )
         self._commands += 1
         self._write(facts.encode(fact))
 
@@ -125,7 +127,9 @@ class Loop:
         self._events.append(ResponseEvent(f"beat{self.minute}", "/gw", "response", beat, rfc3339(self.now_s)))
         first, end = self._offset, len(self._events)
         values: list[bytes | None] = [str(i).encode() for i in range(first, end)]
-        self._fold.fold(Batch("llm.responses-0", values, list(range(first, end)), start=first, end=end, segments=[(end, 1 << 52)]))
+        self._fold.fold(
+            Batch("llm.responses-0", values, list(range(first, end)), start=first, end=end, segments=[(end, 1 << 52)])
+        )
         self._offset = end
         cut = self._fold.cut()
         self._fold.acked(cut)

@@ -50,7 +50,13 @@ def test_every_decision_carries_reasons_evidence_and_the_full_split() -> None:
     one = loop().run(150, lambda x: x.row.incumbent == "small")
     promoted = one.said(DECIDED)[-1]
     assert "80 % lower cost" in promoted["rationale"]
-    assert {i["metric"] for i in promoted["evidence"]["verdict"]["intervals"]} == {"quality", "latency", "errors", "cost", "reward"}
+    assert {i["metric"] for i in promoted["evidence"]["verdict"]["intervals"]} == {
+        "quality",
+        "latency",
+        "errors",
+        "cost",
+        "reward",
+    }
     assert promoted["split"]["version"] == promoted["version"]
     assert all(c["satisfied"] for c in promoted["constraints"])
     assert promoted["expected_impact"]["cost"]["high"] < -0.7

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from app.core import fold
+from app.core.events import FeedbackEvent, ResponseEvent
 from tests.core.engine import world
 from tests.core.engine.world import PARTITIONS, Log, Said
 
@@ -27,7 +28,7 @@ def expected(logs: dict[str, Log]) -> tuple[Counter[tuple[str, int, str]], Count
         seen: set[tuple[int, str, str]] = set()
         for _, value in log:
             event = world.decode(value, ())
-            if not isinstance(event, world.ResponseEvent | world.FeedbackEvent):
+            if not isinstance(event, ResponseEvent | FeedbackEvent):
                 continue
             time_s = world_time(event.time)
             is_late = time_s // 60 <= closed
@@ -36,7 +37,7 @@ def expected(logs: dict[str, Log]) -> tuple[Counter[tuple[str, int, str]], Count
                 seen.add((minute, event.source, event.id))
                 if is_late:
                     late[event.data.service] += 1
-                elif isinstance(event, world.ResponseEvent):
+                elif isinstance(event, ResponseEvent):
                     counts[event.data.service, minute, event.data.model] += 1
             watermark = max(watermark, time_s)
             closed = (watermark - world.LATENESS_S) // 60 - 1

@@ -91,7 +91,7 @@ def feedback(identity: str, time_s: int, service: str, arm: str) -> FeedbackEven
 
 def hash_of(text: str) -> int:
     """Not Python's hash: that one differs from run to run."""
-    return sum(ord(c) * 31**i for i, c in enumerate(text)) % 1_000_003
+    return sum(ord(c) * int(31**i) for i, c in enumerate(text)) % 1_000_003
 
 
 def command(identity: str, service: str, name: str) -> ControlEvent:
@@ -142,14 +142,14 @@ class Landed:
             self.facts[record.partition].append(record.value)
 
 
-E = TypeVar("E", Fold, Merge)
+E = TypeVar("E", bound=Fold | Merge)
 
 
 class Owner(Generic[E]):
     """One incarnation of an engine with a send in flight: ``torn`` sends stop anywhere and may go on later."""
 
     def __init__(self, engine: E, put: Callable[[Record], None]) -> None:
-        self.engine = engine
+        self.engine: E = engine
         self._put = put
         self._flying: tuple[list[Record], Cut] | None = None
 
@@ -182,10 +182,12 @@ def drive(
 ) -> E:
     """Run incarnations until the log is folded and acked. Crashes leave zombies that go on folding and sending."""
     committed: Point | None = None
-    owner, zombies, left = Owner(make(None), put), [], 6 if crashes else 0
+    owner: Owner[E] = Owner(make(None), put)
+    zombies: list[Owner[E]] = []
+    left = 6 if crashes else 0
     end = log[-1][0] + 1
     while True:
-        for one in (owner, *(z for z in zombies if rnd.random() < 0.5)):
+        for one in [owner, *[z for z in zombies if rnd.random() < 0.5]]:
             if one.flying:
                 one.send(rnd, torn=rnd.random() < 0.5)
                 continue
@@ -199,7 +201,8 @@ def drive(
             left -= 1
             if not owner.flying:
                 owner.send(rnd, torn=True)
-            zombies = [*zombies, owner][-2:] if rnd.random() < 0.5 else []
+            zombies.append(owner)
+            del zombies[: -2 if rnd.random() < 0.5 else len(zombies)]
             owner = Owner(make(committed), put)
         if owner.engine.position >= end and not owner.flying:
             owner.send(rnd, torn=False)

@@ -1,0 +1,235 @@
+"""What the optimizer saved, proven against a frozen baseline: the logged weights are the propensities (STATISTICS 6).
+
+Every request has a known probability of getting each arm: p_k = (1 - h) w_k, plus h for the baseline b (w: shares
+outside the holdout, h: holdout share). With c_b = 1 - w_b, c_k = -w_k and m_k(x) the regression of cost on input tokens
+fitted on earlier minutes, the augmented inverse-propensity number of a request answered by A at cost Y,
+
+    Z = sum_k c_k m_k(x) + c_A (Y - m_A(x)) / p_A
+
+has the saving per request (baseline minus router) as its mean (Robins, Rotnitzky, Zhao, 1994; Hadad et al., 2021).
+Weights are constant within a version, so Z is u + v x + g y there and its sums follow from the cells. The interval is
+the normal-mixture confidence sequence of ``stats.confidence``: valid however often one looks. The claim is about the
+past period. Units: USD, tokens. Requests are taken as independent: with sticky sessions nothing is called proven.
+"""
+
+import math
+
+import msgspec
+
+from app.core.assign import expected_shares
+from app.core.cell import Cell
+from app.core.split import Split
+from app.core.stats.confidence import half_width
+
+BURN_IN = 100
+"""Holdout requests before anything is proven."""
+FIT_MIN = 20
+"""Requests an arm needs for a regression of its own; holdout requests before regressions are used at all."""
+N_STAR = 1000.0
+"""Holdout requests at which the interval is tightest."""
+
+
+class Moments(msgspec.Struct, frozen=True, array_like=True):
+    """Sums of one arm's earlier requests: x = input tokens, y = cost."""
+
+    n: float = 0.0
+    x: float = 0.0
+    y: float = 0.0
+    xx: float = 0.0
+    yy: float = 0.0
+    xy: float = 0.0
+
+    def __add__(self, other: "Moments") -> "Moments":
+        pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
+        return Moments(*(a + b for a, b in pairs))
+
+    @property
+    def line(self) -> tuple[float, float]:
+        """Intercept and slope of cost on input tokens; a flat line without enough spread."""
+        if self.n <= 0:
+            return 0.0, 0.0
+        spread = self.xx - self.x * self.x / self.n
+        slope = (self.xy - self.x * self.y / self.n) / spread if spread > 1e-9 * max(1.0, self.xx) else 0.0
+        return (self.y - slope * self.x) / self.n, slope
+
+    @property
+    def residual_variance(self) -> float:
+        """Variance of the cost around the line."""
+        if self.n <= 2:
+            return 0.0
+        a, b = self.line
+        square = self.yy - 2 * a * self.y - 2 * b * self.xy + self.n * a * a + 2 * a * b * self.x + b * b * self.xx
+        return max(0.0, square / self.n)
+
+
+def moments_of(cell: Cell) -> Moments:
+    """The sums of a cell all of whose requests have a cost; nothing otherwise (they cannot be told apart)."""
+    if cell.cost_n != cell.n:
+        return Moments()
+    return Moments(
+        float(cell.n), float(cell.input_tokens), cell.cost_usd, cell.input_tokens_sq, cell.cost_sq, cell.input_cost
+    )
+
+
+class Shares(msgspec.Struct, frozen=True, array_like=True):
+    """A version's propensities: holdout share, baseline, and by segment each arm's share outside the holdout."""
+
+    holdout: float
+    baseline: str
+    segments: dict[str, dict[str, float]]
+
+    def probability(self, segment: str, arm: str) -> float:
+        """Chance that a request of ``segment`` was given ``arm``."""
+        outside = (1 - self.holdout) * self.segments.get(segment, {}).get(arm, 0.0)
+        return outside + (self.holdout if arm == self.baseline else 0.0)
+
+
+def shares_of(split: Split) -> Shares:
+    """The propensities a split states."""
+    outside = 1 - split.holdout_share
+    segments: dict[str, dict[str, float]] = {}
+    for segment in split.weights:
+        arms = segments[segment] = {}
+        for (slice_, arm), share in expected_shares(split, segment).items():
+            if slice_ != "holdout":
+                arms[arm] = arms.get(arm, 0.0) + share / outside
+    return Shares(split.holdout_share, split.baseline or split.incumbent, segments)
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """The requests of one (version, segment, arm) in a minute; ``held`` those of the holdout slice among them."""
+
+    shares: Shares
+    segment: str
+    arm: str
+    rest: Moments
+    held: Moments
+
+
+class Savings(msgspec.Struct, frozen=True, array_like=True):
+    """State: earlier requests by arm, and the sums of Z over ``n`` requests of which ``held`` were the holdout's.
+
+    ``guard``: sum of c_b^2 / p_b; ``uncosted``: requests left out because some of their cell had no cost;
+    ``in_session``: requests that belonged to a session.
+    """
+
+    arms: dict[str, Moments] = {}
+    n: float = 0.0
+    z: float = 0.0
+    zz: float = 0.0
+    guard: float = 0.0
+    held: float = 0.0
+    held_cost: float = 0.0
+    rest_cost: float = 0.0
+    uncosted: int = 0
+    in_session: int = 0
+    since_s: int = 0
+    said_s: int = 0
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """Saving per request (USD) with its always-valid interval; ``why_not`` says what a proof lacks."""
+
+    requests: int
+    holdout_requests: int
+    saving: float
+    low: float | None
+    high: float | None
+    baseline_mean: float | None
+    proven: bool
+    why_not: str
+
+
+def add_minute(savings: Savings, answered: list[Answered]) -> Savings:
+    """Add the requests of one closed minute, each with a probability above 0; regressions are of the minutes before."""
+    arms = dict(savings.arms)
+    n, z, zz, guard = savings.n, savings.z, savings.zz, savings.guard
+    held, held_cost, rest_cost = savings.held, savings.held_cost, savings.rest_cost
+    for one in answered:
+        all_ = one.rest + one.held
+        if not all_.n:
+            continue
+        z1, zz1, guard1 = _plain(one) if savings.held < FIT_MIN else _augmented(savings, one, all_)
+        n, z, zz, guard = n + all_.n, z + z1, zz + zz1, guard + guard1
+        held, held_cost, rest_cost = held + one.held.n, held_cost + one.held.y, rest_cost + one.rest.y
+        arms[one.arm] = arms.get(one.arm, Moments()) + all_
+    return msgspec.structs.replace(
+        savings, arms=arms, n=n, z=z, zz=zz, guard=guard, held=held, held_cost=held_cost, rest_cost=rest_cost
+    )
+
+
+def _plain(one: Answered) -> tuple[float, float, float]:
+    """Z = A Y / h - (1 - A) Y / (1 - h), until there are regressions to go by."""
+    h = one.shares.holdout
+    z = one.held.y / h - one.rest.y / (1 - h)
+    return z, one.held.yy / h**2 + one.rest.yy / (1 - h) ** 2, 0.0
+
+
+def _augmented(savings: Savings, one: Answered, m: Moments) -> tuple[float, float, float]:
+    """(sum Z, sum Z^2, sum c_b^2 / p_b) of the requests of one arm: Z = u + v x + g y."""
+    weights, baseline = one.shares.segments.get(one.segment, {}), one.shares.baseline
+    contrast = {arm: -w for arm, w in weights.items()}
+    contrast[baseline] = contrast.get(baseline, 0.0) + 1.0
+    p = one.shares.probability(one.segment, one.arm)
+    lines = {arm: _line(savings, arm) for arm in contrast}
+    c0 = sum(contrast[arm] * lines[arm][0] for arm in sorted(contrast))
+    c1 = sum(contrast[arm] * lines[arm][1] for arm in sorted(contrast))
+    g = contrast.get(one.arm, 0.0) / p
+    a, b = lines.get(one.arm, (0.0, 0.0))
+    u, v = c0 - g * a, c1 - g * b
+    z = u * m.n + v * m.x + g * m.y
+    zz = u * u * m.n + v * v * m.xx + g * g * m.yy + 2 * (u * v * m.x + u * g * m.y + v * g * m.xy)
+    return z, max(0.0, zz), m.n * contrast[baseline] ** 2 / one.shares.probability(one.segment, baseline)
+
+
+def _line(savings: Savings, arm: str) -> tuple[float, float]:
+    own = savings.arms.get(arm, Moments())
+    return own.line if own.n >= FIT_MIN else _others(savings, "").line
+
+
+def _others(savings: Savings, but: str) -> Moments:
+    total = Moments()
+    for arm in sorted(savings.arms):
+        if arm != but:
+            total += savings.arms[arm]
+    return total
+
+
+def estimate(savings: Savings, *, baseline: str, holdout: float, sticky: bool, alpha: float = 0.05) -> Estimate:
+    """The saving so far. ``proven`` when the whole interval is above zero after the burn-in."""
+    n = savings.n
+    if n < 2 or holdout <= 0:
+        why = "no holdout: holdout_share is 0" if holdout <= 0 else "no costed requests yet"
+        return Estimate(int(n), int(savings.held), 0.0, None, None, None, proven=False, why_not=why)
+    mean = savings.z / n
+    variance = max(0.0, savings.zz / n - mean * mean) + _tail_guard(savings, baseline)
+    width = half_width(n, variance, alpha, N_STAR / holdout)
+    known = math.isfinite(width)
+    why_not = _why_not(savings, mean - width, sticky=sticky)
+    return Estimate(
+        requests=int(n),
+        holdout_requests=int(savings.held),
+        saving=mean,
+        low=mean - width if known else None,
+        high=mean + width if known else None,
+        baseline_mean=savings.held_cost / savings.held if savings.held else None,
+        proven=not why_not,
+        why_not=why_not,
+    )
+
+
+def _why_not(savings: Savings, low: float, *, sticky: bool) -> str:
+    if savings.held < BURN_IN:
+        return f"{int(savings.held)} of {BURN_IN} holdout requests"
+    if sticky and savings.in_session:
+        return "requests of a session are not independent, and this interval takes them to be"
+    return "" if low > 0 else "the interval still includes no saving"
+
+
+def _tail_guard(savings: Savings, baseline: str) -> float:
+    """Few baseline answers may not have shown their tail yet: borrow the relative variance of the others."""
+    base, others = savings.arms.get(baseline, Moments()), _others(savings, baseline)
+    if base.n < 1 or others.n < FIT_MIN or others.y <= 0:
+        return 0.0
+    scale = (base.y / base.n) / (others.y / others.n)
+    return max(0.0, others.residual_variance * scale * scale - base.residual_variance) * savings.guard / savings.n
