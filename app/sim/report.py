@@ -1,18 +1,20 @@
 """What a run showed: the story, the counts, the money, and whether a replay of the facts decides the same. Frozen."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from app.adapters.kafka.tee import frames
+from app.core.decision import Impact
 from app.core.outputs import ACCEPTED, FAILED
 from app.core.replay import replay
 from app.settings import Settings
 from app.sim.closed_loop import ClosedLoop
 from app.sim.ledger import Exactness, compare
 from app.sim.scenario import Scenario
-from app.sim.story import Chapter, chapters
+from app.sim.story import Chapter, chapters, promotions_seen
+from app.sim.told import Told
 from app.sim.watch import Watch
 
 FROM_ACTUATE = frozenset({ACCEPTED, FAILED})
@@ -45,6 +47,18 @@ class Saved(msgspec.Struct, frozen=True):
         return 1 - self.spent_usd / self.baseline_usd if self.baseline_usd else 0.0
 
 
+class Claim(msgspec.Struct, frozen=True):
+    """What the optimizer says of the cost of a promoted arm: a ratio with its always-valid interval, from the trial."""
+
+    service: str
+    arm: str
+    instead_of: str
+    ratio: float
+    low: float | None
+    high: float | None
+    requests: int
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """One run. ``failures`` says in words what was not as it must be; empty = success."""
 
@@ -64,6 +78,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     conflicts: tuple[str, ...]
     dead_letters: dict[str, int]
     replayed: Replayed
+    claims: tuple[Claim, ...]
     saved: tuple[Saved, ...]
     failures: tuple[str, ...] = ()
 
@@ -99,6 +114,7 @@ def report(
         conflicts=tuple(watch.conflicts[:10]),
         dead_letters=watch.dead_letters,
         replayed=replayed(facts, watch, settings),
+        claims=tuple(claims(watch.told)),
         saved=tuple(
             Saved(run.service.name, run.baseline_usd, run.spent_usd) for run in loop.runs if run.service.documents
         ),
@@ -114,6 +130,16 @@ def replayed(facts: Path, watch: Watch, settings: Settings) -> Replayed:
     published = {event.id: event.raw for event in watch.told if event.type not in FROM_ACTUATE}
     different = [id_ for id_ in {**published, **again} if published.get(id_) != again.get(id_)]
     return Replayed(len(published), len(again), tuple(different[:10]))
+
+
+def claims(told: Sequence[Told]) -> Iterator[Claim]:
+    """The cost of every promotion that the traffic was seen to follow."""
+    for event in promotions_seen(told):
+        cost = event.data.get("expected_impact", {}).get("cost")
+        if cost is not None:
+            incumbent = str(event.data.get("evidence", {}).get("incumbent", "?"))
+            found = msgspec.convert(cost, Impact)
+            yield Claim(event.service, event.challenger, incumbent, found.estimate, found.low, found.high, found.n)
 
 
 def _failures(made: Report, worker_exit: int | None) -> list[str]:

@@ -31,7 +31,7 @@ class Noise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A service document to apply: its path beside the scenario, and once which promotion is verified ("" = at once)."""
+    """A service document to apply: its path beside the scenario, and which promotion it waits for ("": none)."""
 
     file: str
     after_promotion_of: str = ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.sim.report import Report
+from app.sim.report import Claim, Report
 
 WIDTH = 22
 
@@ -34,12 +34,20 @@ def _rows(told: Report) -> Iterator[tuple[str, str]]:
     yield "decisions", _counts(told.decided)
     yield "outcomes", _counts(told.outcomes)
     yield "replay of the facts", f"{again.again} decisions again, {'byte for byte' if again.same else 'NOT the same'}"
+    for claim in told.claims:
+        yield f"{claim.arm} costs", f"{_interval(claim)} than {claim.instead_of} ({claim.requests:,} requests compared)"
     for saved in told.saved:
         kept = saved.baseline_usd - saved.spent_usd
         yield (
             f"saved, {saved.service}",
             f"${kept:,.2f} of ${saved.baseline_usd:,.2f} ({saved.ratio:.0%}), the simulator's own count",
         )
+
+
+def _interval(claim: Claim) -> str:
+    """``94 % less (93 % to 95 %)``: more or less is said once, so the numbers need no sign."""
+    low, high = sorted((abs(claim.low or 0.0), abs(claim.high or 0.0)))
+    return f"{abs(claim.ratio):.0%} {'less' if claim.ratio < 0 else 'more'} ({low:.0%} to {high:.0%})"
 
 
 def _counts(counts: dict[str, int]) -> str:
