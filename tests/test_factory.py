@@ -17,7 +17,7 @@ EXISTING = {topic.name: Existing(8, {}) for topic in declared(SETTINGS.topics)}
 
 
 def start(topic: str, point: Point | None = None) -> Start:
-    rows = {"services": {}, "windows": {}}
+    rows: dict[str, dict[bytes, bytes]] = {"services": {}, "windows": {}}
     return Start(topic, 0, point, 3, rows, "writer", dict.fromkeys(EXISTING, 8))
 
 
