@@ -1,6 +1,7 @@
 """`llm-optimizer demo`: the whole loop on this machine, told in under two minutes."""
 
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from app.sim.report import Report
     from app.sim.view import View
 
+EXIT_TERMINATED = 143
+"""As a shell reports SIGTERM: everything the demo started has been stopped."""
 MARK = "settings.toml"
 """The file by which a kept folder is known as a demo's."""
 
@@ -36,6 +39,7 @@ def demo(seed: int | None, scenario: Path | None, *, keep: bool, as_json: bool) 
     """
     from app.sim.demo import BUILT_IN, Demo
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     with (
         _folder(keep=keep) as folder,
         Demo(folder, _view(as_json=as_json), scenario=scenario or BUILT_IN, seed=seed) as running,

@@ -95,7 +95,13 @@ class Demo:
         cluster.touch(*(topic.name for topic in declared(topics)))
         self._watch = Watch(topics)
         connection = librdkafka(self.settings.kafka)
-        watched = (topics.aggregates, topics.splits, topics.optimizations, topics.dead_letters)
+        watched = (
+            topics.aggregates,
+            topics.aggregates_hourly,
+            topics.splits,
+            topics.optimizations,
+            topics.dead_letters,
+        )
         self._reader = self._stack.enter_context(Subscriber(connection, watched))
         self._producer = EvidenceProducer(connection, {"responses": topics.responses, "feedback": topics.feedback})
         self.worker = self._stack.enter_context(WorkerProcess(self.settings_file, self.worker_log, self.facts))

@@ -15,7 +15,7 @@ from app.sim.ledger import Exactness, compare
 from app.sim.scenario import Scenario
 from app.sim.story import Chapter, chapters, promotions_seen
 from app.sim.told import Told
-from app.sim.watch import Watch
+from app.sim.watch import Proof, Watch
 
 FROM_ACTUATE = frozenset({ACCEPTED, FAILED})
 """Outcomes the actuator writes; everything else on ``llm.optimizations`` is the engine's and must replay."""
@@ -35,16 +35,21 @@ class Replayed(msgspec.Struct, frozen=True):
 
 
 class Saved(msgspec.Struct, frozen=True):
-    """USD over the run for one service: what its default arm would have cost for everything, and what was spent."""
+    """Savings of one service: what the optimizer says (None: nothing yet), and the truth, which only a simulator knows.
+
+    The truth is about the requests outside the holdout: USD spent, and USD had the default arm answered all of them.
+    """
 
     service: str
-    baseline_usd: float
+    proof: Proof | None
+    requests: int
     spent_usd: float
+    baseline_usd: float
 
     @property
-    def ratio(self) -> float:
-        """Share of the baseline's cost that was saved."""
-        return 1 - self.spent_usd / self.baseline_usd if self.baseline_usd else 0.0
+    def true_saving(self) -> float:
+        """USD per request."""
+        return (self.baseline_usd - self.spent_usd) / self.requests if self.requests else 0.0
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -116,7 +121,9 @@ def report(
         replayed=replayed(facts, watch, settings),
         claims=tuple(claims(watch.told)),
         saved=tuple(
-            Saved(run.service.name, run.baseline_usd, run.spent_usd) for run in loop.runs if run.service.documents
+            Saved(run.service.name, watch.savings.get(run.service.name), *msgspec.structs.astuple(run.bill))
+            for run in loop.runs
+            if run.service.documents
         ),
     )
     return msgspec.structs.replace(made, failures=tuple(_failures(made, worker_exit)))

@@ -54,7 +54,9 @@ class Scene(msgspec.Struct, frozen=True):
 def service_scene(name: str, watch: Watch) -> ServiceScene:
     """The scene of one service from what the optimizer has published."""
     split = watch.splits.get(name)
-    rows = {arm: row for (service, arm), row in watch.recent.items() if service == name}
+    known_rows = {arm: row for (service, arm), row in watch.recent.items() if service == name}
+    newest = max((row.window_end for row in known_rows.values()), default="")
+    rows = {arm: row for arm, row in known_rows.items() if row.window_end == newest}
     shares = _shares(split)
     known = [arm.name for arm in split.arms] if split is not None else []
     names = [*known, *sorted(rows.keys() - set(known))]

@@ -30,6 +30,16 @@ class Routed(msgspec.Struct, frozen=True, gc=False):
     score_rate: float | None = None
 
 
+class Bill(msgspec.Struct):
+    """The truth about savings, outside the holdout: what was spent, and what the same requests would have cost had the
+    default arm answered every one of them with the same luck. Mutable: counted up.
+    """
+
+    requests: int = 0
+    spent_usd: float = 0.0
+    baseline_usd: float = 0.0
+
+
 class Router(Protocol):
     """The gateway, asked before every single request."""
 
@@ -44,9 +54,7 @@ class ServiceRun:
         self.service = service
         self.conditions = Conditions(service.arms, service.faults, start_s)
         self.asked: dict[str, int] = {}
-        self.spent_usd = 0.0
-        self.baseline_usd = 0.0
-        """What the same requests would have cost had the default arm answered all of them: the truth about savings."""
+        self.bill = Bill()
         self.default_arm = service.default_arm or service.arms[0].name
         self._seed = seed
         self._noise = noise
@@ -78,19 +86,21 @@ class ServiceRun:
             input_tokens=request.input_tokens,
             output_tokens=request.output_tokens,
         )
-        self._account(request, arm, got)
+        if routed.slice != "holdout":
+            self._account(request, arm, got)
         receipt = Receipt(self.service.name, arm.name, segment, routed.slice, routed.version, routed.session_group)
         self._report(request, receipt, arm, got, outbox)
         self._judge(request, receipt, routed, got, outbox)
 
     def _account(self, request: Request, arm: ArmModel, got: Answer) -> None:
-        self.spent_usd += got.cost_usd
+        self.bill.requests += 1
+        self.bill.spent_usd += got.cost_usd
         baseline = self.conditions.arm(self.default_arm, request.time_s)
         if baseline is arm:
-            self.baseline_usd += got.cost_usd
+            self.bill.baseline_usd += got.cost_usd
             return
         ok = succeeds(baseline, seed=self._seed, request=request.unique)
-        self.baseline_usd += cost_usd(baseline.price, request.input_tokens, request.output_tokens if ok else 0)
+        self.bill.baseline_usd += cost_usd(baseline.price, request.input_tokens, request.output_tokens if ok else 0)
 
     def _arm(self, name: str, now_s: float) -> ArmModel:
         if name not in self._names:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from app.sim.report import Claim, Report
+from app.sim.report import Claim, Report, Saved
+from app.sim.watch import Proof
 
 WIDTH = 22
 
@@ -37,11 +38,29 @@ def _rows(told: Report) -> Iterator[tuple[str, str]]:
     for claim in told.claims:
         yield f"{claim.arm} costs", f"{_interval(claim)} than {claim.instead_of} ({claim.requests:,} requests compared)"
     for saved in told.saved:
-        kept = saved.baseline_usd - saved.spent_usd
-        yield (
-            f"saved, {saved.service}",
-            f"${kept:,.2f} of ${saved.baseline_usd:,.2f} ({saved.ratio:.0%}), the simulator's own count",
-        )
+        yield "saved", _proven(saved.proof)
+        yield "in truth", _true(saved)
+
+
+def _proven(proof: Proof | None) -> str:
+    """The optimizer's claim, or what its proof still lacks."""
+    if proof is None:
+        return "not proven yet"
+    interval = "" if proof.low is None or proof.high is None else f" ({_usd(proof.low)} to {_usd(proof.high)})"
+    verdict = (
+        f"proven by {proof.holdout_requests:,} on the holdout" if proof.proven else f"not proven yet: {proof.why_not}"
+    )
+    return f"{_usd(proof.saving)} per 1,000 requests{interval}, {verdict}"
+
+
+def _true(saved: Saved) -> str:
+    whole = f"${saved.baseline_usd - saved.spent_usd:,.2f} of ${saved.baseline_usd:,.2f}"
+    return f"{_usd(saved.true_saving)} per 1,000 requests, {whole}, as only the simulator can know"
+
+
+def _usd(per_request: float) -> str:
+    """USD per 1,000 requests."""
+    return f"${1000 * per_request:,.2f}"
 
 
 def _interval(claim: Claim) -> str:

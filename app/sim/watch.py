@@ -12,6 +12,7 @@ import msgspec
 from app.core import split as splits
 from app.core.actuation import newness
 from app.core.events import epoch_s
+from app.core.outputs import SAVINGS
 from app.core.split import Split
 from app.settings import Topics
 from app.sim.ledger import Key, Sums
@@ -54,6 +55,25 @@ class Row(msgspec.Struct, frozen=True):
     complete: bool = True
 
 
+class Proof(msgspec.Struct, frozen=True):
+    """What the optimizer says it has saved: USD per request against the holdout, with its always-valid interval.
+
+    ``why_not`` is empty when it is ``proven``. ``until``: end of the period the claim is about (RFC 3339).
+    """
+
+    service: str
+    baseline: str
+    until: str
+    requests: int
+    holdout_requests: int
+    saving: float
+    low: float | None = None
+    high: float | None = None
+    proven: bool = False
+    why_not: str = ""
+
+
+_decode_proof = msgspec.json.Decoder(Proof).decode
 _decode_row = msgspec.json.Decoder(Row).decode
 
 
@@ -67,6 +87,7 @@ class Watch:
         self.minutes: dict[Key, Sums] = {}
         self.recent: dict[tuple[str, str], Row] = {}
         self.splits: dict[str, Split] = {}
+        self.savings: dict[str, Proof] = {}
         self.told: list[Told] = []
         self.late = 0
         self.incomplete = 0
@@ -103,6 +124,9 @@ class Watch:
         try:
             if seen.topic == self._topics.aggregates:
                 self._aggregate(_decode_row(seen.value))
+            elif seen.type == SAVINGS:
+                proof = _decode_proof(seen.value)
+                self.savings[proof.service] = proof
             elif seen.topic == self._topics.splits:
                 self._split(splits.decode(seen.value))
             elif seen.topic == self._topics.optimizations:

@@ -10,6 +10,13 @@ from typing import Self
 
 from app.settings.aliases import ALIASES
 
+_WITH_PARENT = """
+import ctypes, os, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+"""Runs the rest of the command line; on Linux it is asked to stop when this process ends, however it ends."""
 STOP_S = 30.0
 """A worker that was asked to stop has left by then; what does not is killed."""
 SHOWN_LINES = 12
@@ -25,13 +32,17 @@ class WorkerProcess:
     def __init__(self, settings: Path, log: Path, tee: Path) -> None:
         self.exit_code: int | None = None
         self._log = log
-        self._command = [sys.executable, "-m", "app.cli.main", "--config", str(settings), "worker", "--tee", str(tee)]
+        self._command = ["-m", "app.cli.main", "--config", str(settings), "worker", "--tee", str(tee)]
         self._child: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:
             self._child = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, env=_environment()
+                [sys.executable, "-c", _WITH_PARENT, *self._command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                env=_environment(),
             )
         return self
 

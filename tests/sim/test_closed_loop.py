@@ -160,3 +160,14 @@ def test_the_loop_waits_for_the_optimizer_after_every_minute_and_switches_the_ou
 def test_an_arm_the_scenario_does_not_describe_is_an_error():
     with pytest.raises(ScenarioError, match=r"'huge'.*does not describe"):
         run(AlternatingGateway("huge"))
+
+
+def test_the_bill_compares_with_what_the_default_arm_would_have_cost_for_the_same_requests():
+    loop, *_ = run(AlternatingGateway("large"))
+    (all_large,) = loop.runs
+    assert all_large.bill.spent_usd == pytest.approx(all_large.bill.baseline_usd)
+    loop, *_ = run(AlternatingGateway("small"))
+    (all_small,) = loop.runs
+    assert all_small.bill.requests == all_large.bill.requests
+    assert all_small.bill.baseline_usd == pytest.approx(all_large.bill.baseline_usd)
+    assert all_small.bill.spent_usd / all_small.bill.baseline_usd == pytest.approx(0.1, rel=0.05)

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from app.core.outputs import ACCEPTED, AGGREGATE, DECIDED, SPLIT
+from app.core.outputs import ACCEPTED, AGGREGATE, DECIDED, SAVINGS, SPLIT
 from app.core.split import ArmDefinition, Split
 from app.core.split import encode as encode_split
 from app.settings import Topics
@@ -112,6 +112,19 @@ def test_decisions_and_outcomes_are_kept_in_order(watch):
         ("decided", "open-trial", True),
         ("accepted", "", False),
     ]
+
+
+def test_the_newest_word_about_savings_is_kept(watch):
+    said = {"service": "chat", "baseline": "large", "until": "2026-01-01T01:00:00Z", "requests": 900, "saving": 0.002}
+    later = {**said, "holdout_requests": 50, "low": 0.001, "high": 0.003, "proven": True, "saved_usd": 1.8}
+    watch.take(
+        [
+            seen(TOPICS.aggregates_hourly, SAVINGS, "1", {**said, "holdout_requests": 20}),
+            seen(TOPICS.aggregates_hourly, SAVINGS, "2", later),
+        ]
+    )
+    proof = watch.savings["chat"]
+    assert (proof.holdout_requests, proof.low, proof.high, proof.proven) == (50, 0.001, 0.003, True)
 
 
 def test_dead_letters_are_counted_by_reason_and_unreadable_records_are_counted(watch):

@@ -1,4 +1,3 @@
-import sys
 import time
 
 import pytest
@@ -19,7 +18,7 @@ print(sorted({"KAFKA_BROKERS", "LLM_OPTIMIZER__WEB__PORT", "OTHER"} & set(os.env
 
 def child(tmp_path, code):
     made = WorkerProcess(tmp_path / "settings.toml", tmp_path / "log", tmp_path / "facts")
-    made._command = [sys.executable, "-c", code]
+    made._command = ["-c", code]
     return made
 
 
@@ -31,8 +30,8 @@ def wait_for(seen, timeout_s=10.0):
 
 def test_it_runs_the_command_of_a_user(tmp_path):
     made = WorkerProcess(tmp_path / "settings.toml", tmp_path / "log", tmp_path / "facts")
-    assert made._command[2:5] == ["app.cli.main", "--config", str(tmp_path / "settings.toml")]
-    assert made._command[5:] == ["worker", "--tee", str(tmp_path / "facts")]
+    assert made._command[1:4] == ["app.cli.main", "--config", str(tmp_path / "settings.toml")]
+    assert made._command[4:] == ["worker", "--tee", str(tmp_path / "facts")]
 
 
 def test_it_is_asked_to_leave_when_the_block_ends(tmp_path):
