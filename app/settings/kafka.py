@@ -119,6 +119,13 @@ class Kafka(Section, frozen=True, kw_only=True):
         Seconds,
         Meta(gt=0, le=60, description="Interval of commit points: what a crash has to read again."),
     ] = 1.0
+    on_retention_gap: Annotated[
+        Literal["exit", "accept"],
+        Meta(
+            description="What happens when retention deleted records before they were read: exit and say how many, or"
+            " accept the gap, count it and go on."
+        ),
+    ] = "exit"
     producer_linger_ms: Annotated[
         int,
         Meta(ge=0, le=1000, description="Wait for more records before sending; 0, since a flush already is a batch."),

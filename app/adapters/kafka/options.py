@@ -71,6 +71,7 @@ def lane_options(
         commit_interval_s=kafka.commit_interval_s,
         flush_interval_s=flush_interval_s,
         broker_wait_s=kafka.broker_wait_s,
+        on_retention_gap=kafka.on_retention_gap,
         idle_after_s=idle_after_s,
         lateness_s=settings.ingest.lateness_s,
         producer_linger_ms=kafka.producer_linger_ms,
