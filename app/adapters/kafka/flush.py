@@ -32,7 +32,8 @@ def sender(producer: Callable[[], Any], topics: Mapping[str, str]) -> Send:
 
 
 class Pump:
-    """Flushes all engines of a lane together, every ``interval_s``. A failed flush ends the process at once (L9):
+    """Flushes all engines of a lane together, every ``interval_s``. An idempotent producer tries for ever, so a flush
+    that is not acked within the producer's timeout counts as failed. A failed flush ends the process at once (L9):
     what was cut is known to nobody else, so this process may neither cut nor commit again.
     """
 
@@ -58,7 +59,8 @@ class Pump:
 
     async def _guarded(self) -> None:
         try:
-            await self.flush()
+            async with asyncio.timeout(self._lane.options.producer_timeout_s):
+                await self.flush()
         except asyncio.CancelledError:
             self._lane.forget()  # L8: what was cut is poisoned
             raise

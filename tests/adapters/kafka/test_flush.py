@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from app.adapters.kafka.flush import Pump, sender
@@ -90,6 +91,15 @@ async def test_a_producer_that_cannot_send_ends_the_process_too():
 
     with pytest.raises(Ended):
         await Pump(lane, dead, 0.1, ended).run()
+
+
+async def test_a_flush_that_is_never_acked_ends_the_process_too():
+    lane, engine = await filled()
+    lane.options = msgspec.structs.replace(lane.options, producer_timeout_s=0.01)
+    with pytest.raises(Ended) as end:
+        await Pump(lane, Wire(acks=False), 0.1, ended).run()
+    assert end.value.args[0] == EXIT_FLUSH
+    assert engine.point == Point(0, "0")
 
 
 async def test_a_cancelled_flush_poisons_what_was_cut():
