@@ -21,6 +21,7 @@ from app.core.batch import Batch
 from app.core.cell import OVERFLOW, SEPARATOR, Cell, CellKey, Group, Late, Score, Unpriced
 from app.core.events import (
     NAME_PATTERN,
+    NO_TIME,
     ControlEvent,
     Event,
     Feedback,
@@ -30,8 +31,8 @@ from app.core.events import (
     Response,
     ResponseEvent,
     SegmentParts,
-    epoch_s,
     is_name,
+    second_of,
 )
 from app.core.facts import NEVER
 from app.core.ports import Cut, DeadLetter, Decode, Point, Record
@@ -52,6 +53,7 @@ COMPARED = frozenset(("trial", "control"))
 _SCALE = 1 / log(sketch.GAMMA)
 _FLOOR = sketch.FLOOR
 _LOWEST = sketch.bucket(0.0)
+_LOG_FLOOR = log(_FLOOR)
 
 
 class Marks(msgspec.Struct, frozen=True, array_like=True):
@@ -70,14 +72,150 @@ _encode_marks = msgspec.json.Encoder().encode
 
 
 class _Counted:
-    """One cell of an open pane; the histogram is shared by all cells of its (arm, segment)."""
+    """The sums of one cell of an open pane, as slots: they are added to for every event. ``cell()`` makes a ``Cell``.
 
-    __slots__ = ("cell", "changed", "histogram")
+    The histogram is shared by all cells of its (arm, segment). Session groups are summed only in ``compared`` slices.
+    """
 
-    def __init__(self, histogram: Histogram) -> None:
-        self.cell = Cell(quality={}, groups={})
+    __slots__ = (
+        "cached", "changed", "compared", "cost", "cost_n", "cost_sq", "errors", "groups", "histogram", "in_session",
+        "input", "input_cost", "input_sq", "latency", "latency_max", "log_latency", "log_latency_sq", "n", "output",
+        "own_cost", "quality", "quality_n", "quality_sq", "scores", "ttft", "ttft_n", "unpriced",
+    )  # fmt: skip
+
+    def __init__(self, histogram: Histogram, *, compared: bool) -> None:
         self.histogram = histogram
+        self.compared = compared
         self.changed = False
+        self.n = self.errors = self.cost_n = self.ttft_n = self.quality_n = self.in_session = 0
+        self.input = self.output = self.cached = self.input_sq = 0
+        self.latency = self.latency_max = self.log_latency = self.log_latency_sq = self.ttft = 0.0
+        self.cost = self.cost_sq = self.input_cost = self.own_cost = self.quality = self.quality_sq = 0.0
+        self.scores: dict[str, Score] = {}
+        self.groups: dict[int, Group] = {}
+        self.unpriced: Unpriced | None = None
+
+    def add(self, data: Response) -> None:
+        """Count one answer. The hottest lines of the project: one branch for what is rare, no call for what is not."""
+        latency = data.latency_ms
+        tokens = data.input_tokens
+        log_latency = log(latency) if latency > _FLOOR else _LOG_FLOOR
+        bucket = ceil(log_latency * _SCALE) if latency > _FLOOR else _LOWEST
+        histogram = self.histogram
+        histogram[bucket] = histogram.get(bucket, 0) + 1
+        self.n += 1
+        self.latency += latency
+        self.log_latency += log_latency
+        self.log_latency_sq += log_latency * log_latency
+        self.input += tokens
+        self.input_sq += tokens * tokens
+        self.output += data.output_tokens
+        self.latency_max = max(self.latency_max, latency)
+        if data.status != "ok":
+            self.errors += 1
+        cost = data.cost_usd
+        if cost is not None:
+            self.cost_n += 1
+            self.cost += cost
+            self.cost_sq += cost * cost
+            self.input_cost += tokens * cost
+        else:
+            self._add_unpriced(data)
+        quality = data.quality
+        if quality is not None:
+            self.quality_n += 1
+            self.quality += quality
+            self.quality_sq += quality * quality
+        if data.cached_tokens:
+            self.cached += data.cached_tokens
+        if data.session_id:
+            self.in_session += 1
+        if data.ttft_ms is not None:
+            self.ttft_n += 1
+            self.ttft += data.ttft_ms
+        if data.own_cost_usd:
+            self.own_cost += data.own_cost_usd
+        if self.compared and data.session_group is not None:
+            self._add_grouped(data, data.session_group, log_latency)
+
+    def _add_grouped(self, data: Response, number: int, log_latency: float) -> None:
+        group = self._group(number)
+        group.n += 1
+        group.errors += data.status != "ok"
+        group.log_latency += log_latency
+        group.cost += data.cost_usd or 0.0
+        if data.quality is not None:
+            group.scores += 1
+            group.quality += data.quality
+
+    def _add_unpriced(self, data: Response) -> None:
+        moments = self.unpriced
+        if moments is None:
+            moments = self.unpriced = Unpriced()
+        a, b, c = data.input_tokens, data.output_tokens, data.cached_tokens
+        moments.n += 1
+        moments.input += a
+        moments.output += b
+        moments.cached += c
+        moments.input_sq += a * a
+        moments.output_sq += b * b
+        moments.cached_sq += c * c
+        moments.input_output += a * b
+        moments.input_cached += a * c
+        moments.output_cached += b * c
+
+    def score(self, data: Feedback) -> None:
+        """Count one score of an answer given earlier."""
+        quality = data.quality
+        if data.source == "judge":
+            self.quality_n += 1
+            self.quality += quality
+            self.quality_sq += quality * quality
+            receipt = data.receipt
+            if self.compared and receipt is not None and receipt.session_group is not None:
+                group = self._group(receipt.session_group)
+                group.scores += 1
+                group.quality += quality
+            return
+        score = self.scores.setdefault(data.source, Score())
+        score.n += 1
+        score.total += quality
+        score.squares += quality * quality
+
+    def _group(self, number: int) -> Group:
+        group = self.groups.get(number)
+        if group is None:
+            group = self.groups[number] = Group()
+        return group
+
+    def cell(self) -> Cell:
+        """The sums as facts carry them; shares the groups and scores, so encode it before the next event."""
+        scores = dict(self.scores)
+        if self.quality_n:
+            scores["judge"] = Score(self.quality_n, self.quality, self.quality_sq)
+        return Cell(
+            n=self.n,
+            errors=self.errors,
+            latency_ms=self.latency,
+            latency_ms_max=self.latency_max,
+            log_latency=self.log_latency,
+            log_latency_sq=self.log_latency_sq,
+            ttft_n=self.ttft_n,
+            ttft_ms=self.ttft,
+            input_tokens=self.input,
+            output_tokens=self.output,
+            cached_tokens=self.cached,
+            input_tokens_sq=float(self.input_sq),
+            cost_n=self.cost_n,
+            cost_usd=self.cost,
+            cost_sq=self.cost_sq,
+            input_cost=self.input_cost,
+            own_cost_usd=self.own_cost,
+            quality=scores,
+            groups=self.groups,
+            unpriced=self.unpriced,
+            in_session=self.in_session,
+        )
 
 
 class _Service:
@@ -102,7 +240,8 @@ class _Service:
             if known is not None:
                 return known, True
         # shadow answers were not served: their latency stays out of the arm's histogram
-        cell = self.cells[key] = _Counted({} if key[2] == "shadow" else self.histograms.setdefault(key[:2], {}))
+        histogram = {} if key[2] == "shadow" else self.histograms.setdefault(key[:2], {})
+        cell = self.cells[key] = _Counted(histogram, compared=key[2] in COMPARED)
         return cell, full
 
 
@@ -190,24 +329,55 @@ class Fold:
     # ---- fold: synchronous, in offset order (I1) ----
     def fold(self, batch: Batch) -> None:
         """Fold ``batch``, which continues exactly at ``position``."""
-        decode, headers = self._decode, batch.headers
+        decode, headers, offsets, first = self._decode, batch.headers, batch.offsets, batch.first
         bound_s = batch.oldest_append_ms() // 1000 + self._ahead_s
+        pane: _Pane | None = None
+        number = counted = 0
         for i, value in enumerate(batch.values):
             event = decode(value, headers[i] if headers is not None else ())
-            kind = type(event)
-            offset = batch.offset(i)
-            if (kind is ResponseEvent or kind is FeedbackEvent) and self._evidence:
-                try:
-                    time_s = epoch_s(event.time) if event.time else batch.append_ms(offset) // 1000  # type: ignore[union-attr]  # narrowed by kind, which mypy cannot follow
-                except ValueError as error:
-                    self._reject(batch, i, offset, Rejected("bad_time", str(error)))
-                    continue
-                if time_s > bound_s:  # I2: a future clock is bounded by the append time of its record batch
-                    time_s = min(time_s, batch.append_ms(offset) // 1000 + self._ahead_s)
-                self._count(batch, i, offset, event, time_s)  # type: ignore[arg-type]  # narrowed by kind
+            offset = first + i if offsets is None else offsets[i]
+            # the usual case without a call: one more answer of a known cell in the pane of the event before
+            if isinstance(event, ResponseEvent) and pane is not None:
+                time_s = second_of(event.time)
+                if time_s // PANE_S == number and time_s <= bound_s:
+                    data, seen = event.data, hash((event.source, event.id))
+                    service = pane.services.get(data.service)
+                    if service is not None and seen not in pane.ids:
+                        raw = "" if data.segment is None else _raw_segment(data.segment)
+                        cell = service.cells.get((data.arm or data.model, raw, data.slice, data.version))
+                        if cell is not None and (cell.changed or not self._early):
+                            pane.ids.add(seen)
+                            service.hwm = offset
+                            cell.add(data)
+                            counted += offset >= self._sent
+                            if time_s > self._watermark:
+                                self._advance(time_s)
+                            continue
+            if isinstance(event, ResponseEvent | FeedbackEvent) and self._evidence:
+                self._evidence_event(batch, i, offset, event, bound_s)
+                number = self._watermark // PANE_S  # never closed, and only open if it was not done before
+                pane = self._open.get(number)
             else:
                 self._pass(batch, i, offset, event)
+        if counted:
+            self.counts["counted"] = self.counts.get("counted", 0) + counted
         self.position = batch.end
+
+    def _evidence_event(
+        self, batch: Batch, i: int, offset: int, event: ResponseEvent | FeedbackEvent, bound_s: int
+    ) -> None:
+        time_s = second_of(event.time) if event.time else batch.append_ms(offset) // 1000
+        if time_s == NO_TIME:
+            self._reject(batch, i, offset, Rejected("bad_time", f"not an RFC 3339 time: {event.time[:40]!r}"))
+            return
+        if time_s > bound_s:  # I2: a future clock is bounded by the append time of its record batch
+            time_s = min(time_s, batch.append_ms(offset) // 1000 + self._ahead_s)
+        self._count(batch, i, offset, event, time_s)
+
+    def _advance(self, time_s: int) -> None:
+        self._watermark = time_s
+        closed = (time_s - self._lateness_s) // PANE_S - 1
+        self._closed = max(self._closed, closed)
 
     def _count(self, batch: Batch, i: int, offset: int, event: ResponseEvent | FeedbackEvent, time_s: int) -> None:
         number = time_s // PANE_S
@@ -229,9 +399,7 @@ class Fold:
                 pane.ids.add(seen)
                 self._tally("late" if late else "counted", offset)
         if time_s > self._watermark:
-            self._watermark = time_s
-            closed = (time_s - self._lateness_s) // PANE_S - 1
-            self._closed = max(self._closed, closed)
+            self._advance(time_s)
 
     def _add(self, pane: _Pane, offset: int, data: Response | Feedback, *, late: bool) -> Rejected | None:
         service = pane.services.get(data.service)
@@ -255,9 +423,9 @@ class Fold:
             counted.changed = True
             service.changed.append((key, counted))
         if type(data) is Response:
-            _add_response(counted.cell, counted.histogram, data)
+            counted.add(data)
         else:
-            _add_feedback(counted.cell, data)  # type: ignore[arg-type]  # the other member of the union
+            counted.score(data)  # type: ignore[arg-type]  # the other member of the union
         return None
 
     # ---- what is not evidence ----
@@ -389,10 +557,8 @@ def _refusal(pane: _Pane, service: str, arm: str) -> Rejected | None:
 
 
 def _time_or(time: str, fallback_s: int) -> int:
-    try:
-        return epoch_s(time) if time else fallback_s
-    except ValueError:
-        return fallback_s
+    time_s = second_of(time) if time else NO_TIME
+    return fallback_s if time_s == NO_TIME else time_s
 
 
 def _raw_segment(parts: SegmentParts | None) -> str:
@@ -419,102 +585,10 @@ def _add_late(late: Late, data: Response | Feedback) -> None:
         late.output_tokens += data.output_tokens
 
 
-def _add_response(cell: Cell, histogram: Histogram, data: Response) -> None:
-    latency, tokens = data.latency_ms, data.input_tokens
-    log_latency = log(latency) if latency > _FLOOR else log(_FLOOR)
-    bucket = ceil(log_latency * _SCALE) if latency > _FLOOR else _LOWEST
-    histogram[bucket] = histogram.get(bucket, 0) + 1
-    cell.n += 1
-    cell.latency_ms += latency
-    cell.log_latency += log_latency
-    cell.log_latency_sq += log_latency * log_latency
-    cell.input_tokens += tokens
-    cell.output_tokens += data.output_tokens
-    cell.cached_tokens += data.cached_tokens
-    cell.input_tokens_sq += tokens * tokens
-    cell.latency_ms_max = max(cell.latency_ms_max, latency)
-    failed = data.status != "ok"
-    if failed:
-        cell.errors += 1
-    cost = data.cost_usd
-    if cost is None:
-        _add_unpriced(cell, data)
-    else:
-        cell.cost_n += 1
-        cell.cost_usd += cost
-        cell.cost_sq += cost * cost
-        cell.input_cost += tokens * cost
-    if data.own_cost_usd:
-        cell.own_cost_usd += data.own_cost_usd
-    if data.session_id:
-        cell.in_session += 1
-    if data.ttft_ms is not None:
-        cell.ttft_n += 1
-        cell.ttft_ms += data.ttft_ms
-    if data.quality is not None:
-        _add_score(cell, "judge", data.quality)
-    if data.session_group is not None and data.slice in COMPARED:
-        group = _group(cell, data.session_group)
-        group.n += 1
-        group.errors += failed
-        group.log_latency += log_latency
-        group.cost += cost or 0.0
-        if data.quality is not None:
-            group.scores += 1
-            group.quality += data.quality
-
-
-def _add_feedback(cell: Cell, data: Feedback) -> None:
-    _add_score(cell, data.source, data.quality)
-    receipt = data.receipt
-    if (
-        data.source == "judge"
-        and receipt is not None
-        and receipt.session_group is not None
-        and receipt.slice in COMPARED
-    ):
-        group = _group(cell, receipt.session_group)
-        group.scores += 1
-        group.quality += data.quality
-
-
-def _add_score(cell: Cell, channel: str, quality: float) -> None:
-    score = cell.quality.get(channel)
-    if score is None:
-        score = cell.quality[channel] = Score()
-    score.n += 1
-    score.total += quality
-    score.squares += quality * quality
-
-
-def _group(cell: Cell, number: int) -> Group:
-    group = cell.groups.get(number)
-    if group is None:
-        group = cell.groups[number] = Group()
-    return group
-
-
-def _add_unpriced(cell: Cell, data: Response) -> None:
-    moments = cell.unpriced
-    if moments is None:
-        moments = cell.unpriced = Unpriced()
-    a, b, c = data.input_tokens, data.output_tokens, data.cached_tokens
-    moments.n += 1
-    moments.input += a
-    moments.output += b
-    moments.cached += c
-    moments.input_sq += a * a
-    moments.output_sq += b * b
-    moments.cached_sq += c * c
-    moments.input_output += a * b
-    moments.input_cached += a * c
-    moments.output_cached += b * c
-
-
 def _partial(name: str, number: int, service: _Service, *, full: bool) -> facts.Partial:
     """The cumulative content of one service's pane: all of it when full, else the changed cells without histograms."""
     chosen = list(service.cells.items()) if full else service.changed
-    cells = [facts.CountedCell(CellKey(*key), counted.cell) for key, counted in chosen]
+    cells = [facts.CountedCell(CellKey(*key), counted.cell()) for key, counted in chosen]
     histograms = [facts.CountedHistogram(a, s, h) for (a, s), h in service.histograms.items()] if full else []
     for _, counted in service.changed:
         counted.changed = False
