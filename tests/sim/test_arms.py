@@ -14,11 +14,16 @@ ARM = ArmModel(
 )
 
 
-def ask(arm=ARM, *, requests=4_000, task="", seed=1):
+def ask(arm=ARM, *, requests=1_500, task="", seed=1):
     return [
         answer(arm, seed=seed, request=f"r-{k}", task=task, input_tokens=1_000, output_tokens=100)
         for k in range(requests)
     ]
+
+
+@pytest.fixture(scope="module")
+def answers():
+    return ask(requests=4_000)
 
 
 def test_the_same_request_to_the_same_arm_gets_the_same_answer_and_another_seed_another():
@@ -33,14 +38,14 @@ def test_two_arms_have_their_own_luck_with_the_same_request():
     assert agree == 0
 
 
-def test_latency_has_the_stated_median_and_sigma():
-    logs = np.log([a.latency_ms for a in ask() if a.ok])
+def test_latency_has_the_stated_median_and_sigma(answers):
+    logs = np.log([a.latency_ms for a in answers if a.ok])
     assert np.exp(np.median(logs)) == pytest.approx(600, rel=0.03)
     assert logs.std() == pytest.approx(0.4, rel=0.05)
 
 
-def test_beta_scores_have_the_stated_mean_and_spread_and_stay_between_zero_and_one():
-    scores = np.array([a.quality for a in ask() if a.quality is not None])
+def test_beta_scores_have_the_stated_mean_and_spread_and_stay_between_zero_and_one(answers):
+    scores = np.array([a.quality for a in answers if a.quality is not None])
     assert scores.mean() == pytest.approx(0.85, abs=0.006)
     assert scores.std() == pytest.approx(0.11, rel=0.05)
     assert 0 <= scores.min() <= scores.max() <= 1
@@ -48,14 +53,14 @@ def test_beta_scores_have_the_stated_mean_and_spread_and_stay_between_zero_and_o
 
 def test_a_task_shifts_the_mean_by_its_offset():
     scores = [a.quality for a in ask(task="hard") if a.quality is not None]
-    assert np.mean(scores) == pytest.approx(0.65, abs=0.006)
+    assert np.mean(scores) == pytest.approx(0.65, abs=0.01)
 
 
 def test_without_a_spread_scores_are_right_or_wrong():
     arm = msgspec.structs.replace(ARM, quality=QualityLaw(mean=0.9))
     scores = [a.quality for a in ask(arm) if a.quality is not None]
     assert set(scores) == {0.0, 1.0}
-    assert np.mean(scores) == pytest.approx(0.9, abs=0.015)
+    assert np.mean(scores) == pytest.approx(0.9, abs=0.02)
 
 
 def test_a_spread_wider_than_a_beta_law_allows_is_narrowed_not_an_error():
@@ -64,8 +69,8 @@ def test_a_spread_wider_than_a_beta_law_allows_is_narrowed_not_an_error():
     assert np.mean(scores) == pytest.approx(0.99, abs=0.01)
 
 
-def test_failed_answers_come_at_the_stated_rate_cost_their_input_and_have_no_score():
-    failed = [a for a in ask() if not a.ok]
+def test_failed_answers_come_at_the_stated_rate_cost_their_input_and_have_no_score(answers):
+    failed = [a for a in answers if not a.ok]
     assert len(failed) / 4_000 == pytest.approx(0.02, abs=0.007)
     assert {(a.output_tokens, a.cost_usd, a.quality) for a in failed} == {(0, 0.0005, None)}
 
