@@ -37,6 +37,10 @@ MAX_KNOWN = 100_000
 BEAT_S = 1.0
 """Longest time between two marks of a source: what tells a source that is silent from one that is gone (rule I4)."""
 
+OUTCOMES_S = 0.1
+"""How soon an outcome is written after the gateway answered: one that a crash takes is only said again while its split
+is still the newest."""
+
 Topology = Mapping[str, Existing]
 """The topics that exist, by name."""
 
@@ -68,7 +72,7 @@ def options_of(settings: Settings, name: AgentName) -> LaneOptions:
     intervals = {
         "ingest": settings.ingest.flush_s,
         "optimize": settings.optimize.checkpoint_s,
-        "actuate": min(1.0, settings.actuate.reconcile_s),
+        "actuate": OUTCOMES_S,
     }
     return lane_options(
         settings,
