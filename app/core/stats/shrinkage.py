@@ -45,7 +45,7 @@ def interaction(values: Table, variances: Table, known: NDArray[np.bool_]) -> fl
     weights = _weights(variances, 0.0, known)
     rows, columns = weights.sum(axis=1, keepdims=True), weights.sum(axis=0, keepdims=True)
     df = int(known.sum()) - int((rows > 0).sum()) - int((columns > 0).sum()) + 1
-    if df <= 0:
+    if df <= 0 or not known.any():
         return 0.0
     residuals = values - additive(values, weights)
     excess = float((weights * residuals**2).sum()) - df
