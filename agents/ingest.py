@@ -23,7 +23,7 @@ def fold_of(
     partition_of: Callable[[str], int],
     start: int,
     beat_cuts: int,
-    early: bool,
+    early_cuts: int,
 ) -> Fold:
     """The engine of one source partition. ``topology``: evidence topics only; what is not in it is a control topic."""
     return Fold(
@@ -37,7 +37,7 @@ def fold_of(
         partition_of=partition_of,
         evidence=source.rpartition("-")[0] in topology,
         start=start,
-        early=early,
+        early_cuts=early_cuts,
         beat_cuts=beat_cuts,
     )
 

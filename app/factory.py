@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from math import ceil
 from pathlib import Path
 from typing import Literal, NoReturn, get_args
 
@@ -110,7 +111,7 @@ def ingest_agent(settings: Settings, existing: Topology, partitions: int) -> Age
             partition_of=partitioner(partitions),
             start=start.log_start,
             beat_cuts=max(1, int(BEAT_S / settled.flush_s)),
-            early=settled.early_flush_s > 0,
+            early_cuts=ceil(settled.early_flush_s / settled.flush_s),
         )
 
     return Agent(name="ingest", topics=(*evidence, *control), open=open_fold, run=ingest, roles=names, seen=seen)

@@ -130,10 +130,13 @@ _APPENDED = {"message.timestamp.type": "LogAppendTime"}
 
 _DELETE = {"cleanup.policy": "delete"}
 _COMPACT = {"cleanup.policy": "compact"}
+_LARGE = {"max.message.bytes": str(4 << 20)}
+"""One partial with every cell and session group is under 4 MiB, and cannot be split: the producer's bound as well."""
 _CHANGELOG = {
     "min.compaction.lag.ms": "600000",  # a loader must find the rows of the commit it starts from
     "segment.bytes": str(64 << 20),
     "min.cleanable.dirty.ratio": "0.1",
+    **_LARGE,
 }
 
 Row = tuple[str, str, str, Mapping[str, str], Mapping[str, str]]
@@ -158,7 +161,7 @@ _TABLE: tuple[Row, ...] = (
     ("governance_violations", "any", "policy violations reported by Governance", _DELETE, _kept(30)),
     ("registry", "any", "models changed in the registry", _DELETE, _kept(30)),
     ("commands", "service, * = all", "configure, pause, approve, freeze...", _DELETE, _kept(365)),
-    ("facts", "service", "internal: partials, marks and control facts", _DELETE | _APPENDED, _kept(2)),
+    ("facts", "service", "internal: partials, marks and control facts", _DELETE | _APPENDED | _LARGE, _kept(2)),
     ("services", "service", "internal changelog: one row a service", _COMPACT, _CHANGELOG),
     ("windows", "service", "internal changelog: windows and pane rings", _COMPACT, _CHANGELOG),
     ("splits", "service", "desired state of each service; the newest version wins", _COMPACT, {}),

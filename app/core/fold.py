@@ -13,6 +13,7 @@ no randomness. Everything else - crash, rebalance, zombie, double send, double c
 
 from collections.abc import Callable
 from math import ceil, log
+from typing import cast
 
 import msgspec
 
@@ -44,7 +45,8 @@ MAX_CELLS = 512
 a setting may change must not touch the state (I6)."""
 MAX_SERVICES = 20_000
 """Services of one pane and source; events of further ones are dead-lettered."""
-ITEMS_PER_RECORD = 200
+RECORD_BYTES = 256 * 1024
+"""A facts record ends once it holds this many bytes of partials; one partial is never split."""
 UNATTRIBUTED = ""
 """Arm of feedback that names no receipt: it counts for the service's trend only."""
 COMPARED = frozenset(("trial", "control"))
@@ -262,7 +264,7 @@ class Fold:
 
     ``source`` is ``topic-partition``. ``evidence`` False: a control topic, whose events only pass through. ``topology``
     names the partition count of every evidence topic; ``beat_cuts`` is the number of cuts between marks when nothing
-    closes. ``start`` is the first offset when there is no commit ``point`` yet (the log start, rule L2).
+    closes, ``early_cuts`` that between early partials (0: none). ``start`` is the first offset when there is no commit ``point`` yet (the log start, rule L2).
     """
 
     def __init__(
@@ -278,7 +280,7 @@ class Fold:
         partition_of: Callable[[str], int],
         evidence: bool = True,
         start: int = 0,
-        early: bool = False,
+        early_cuts: int = 0,
         beat_cuts: int = 4,
     ) -> None:
         if not 0 <= ahead_s <= lateness_s:
@@ -292,7 +294,8 @@ class Fold:
         self._partitions = facts_partitions
         self._partition_of = partition_of
         self._evidence = evidence
-        self._early = early
+        self._early = early_cuts > 0
+        self._early_cuts = early_cuts
         self._beat_cuts = beat_cuts
         marks = _decode_marks(point.metadata) if point and point.metadata else Marks(sent=start)
         self._watermark, self._closed, self._done = marks.watermark, marks.closed, marks.done
@@ -506,8 +509,9 @@ class Fold:
         for number in sorted(self._open):
             final = number <= self._closed
             full = final or self._idle_news
+            early = self._early and self._cuts % self._early_cuts == 0
             for name, service in self._open[number].services.items():
-                if (full and service.sent < service.hwm) or service.changed:
+                if (full and service.sent < service.hwm) or (early and service.changed):
                     partial = _partial(name, number, service, full=full)
                     items.setdefault(self._partition_of(name), []).append(partial)
             if final:
@@ -516,7 +520,7 @@ class Fold:
 
     def _partials(self, partition: int, items: list[facts.Partial]) -> list[Record]:
         """Records of one partition; only the last carries the marks, so finals come before the watermark they close."""
-        chunks = [items[i : i + ITEMS_PER_RECORD] for i in range(0, len(items), ITEMS_PER_RECORD)] or [[]]
+        chunks = _chunks(items)
         key = self.source.encode()
         last = len(chunks) - 1
         return [
@@ -559,6 +563,20 @@ def _refusal(pane: _Pane, service: str, arm: str) -> Rejected | None:
 def _time_or(time: str, fallback_s: int) -> int:
     time_s = second_of(time) if time else NO_TIME
     return fallback_s if time_s == NO_TIME else time_s
+
+
+def _chunks(items: list[facts.Partial]) -> list[list[facts.Partial]]:
+    """Runs of partials (already encoded) of about ``RECORD_BYTES``; one empty run when there are none."""
+    chunks: list[list[facts.Partial]] = [[]]
+    size = 0
+    for item in items:
+        if size >= RECORD_BYTES:
+            chunks.append([])
+            size = 0
+        encoded = facts.encode(item)
+        chunks[-1].append(cast("facts.Partial", msgspec.Raw(encoded)))  # encodes to the same bytes, once
+        size += len(encoded)
+    return chunks
 
 
 def _raw_segment(parts: SegmentParts | None) -> str:

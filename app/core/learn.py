@@ -6,13 +6,17 @@ from app.core.cell import Cell, add_cell
 from app.core.document import default_document
 from app.core.events import is_name
 from app.core.fold import UNATTRIBUTED
+from app.core.forecast import Spread, spread_of
 from app.core.pane import ClosedPane
 from app.core.profile import Profile
 from app.core.row import Row
 from app.core.savings import Answered, Moments, Savings, add_minute, moments_of
 from app.core.trial import Trial, covers, observe
 from app.core.verify import watched
+from app.core.weights import Mix, update, with_arms
 
+SPREAD_MIN = 50
+"""Requests of the incumbent in a pane from which its variances are worth a look."""
 RATE_MEMORY = 0.9
 """Weight of the past in the request rate: about ten panes."""
 
@@ -28,6 +32,8 @@ def learned(row: Row, pane: ClosedPane) -> Row:
         profiles=_profiles(row, pane),
         trial=_trial(row, pane),
         savings=_savings(row, pane),
+        mix=_mix(row, pane) if row.document.policy == "mix" else row.mix,
+        spread=_spread(row, pane),
         watch=watched(row.watch, pane, row.document.verify.deadline_minutes) if row.watch else None,
         requests_per_minute=rate,
     )
@@ -57,6 +63,30 @@ def _trial(row: Row, pane: ClosedPane) -> Trial | None:
                 add_cell(control, cell)
     channel = row.document.objective.score_channel
     return observe(trial, pane.number, tried, control, complete=pane.complete, channel=channel)
+
+
+def _mix(row: Row, pane: ClosedPane) -> Mix:
+    """The bandit over the serving arms, fed by main traffic alone: trials and holdout are not its doing."""
+    arms = tuple(name for name in row.document.arm_names if name in row.serving)
+    mix = with_arms(row.mix, arms, row.document.segment_names, row.incumbent)
+    cells: dict[tuple[str, str], Cell] = {}
+    for key, cell in sorted(pane.cells.items()):
+        if key.slice == "main":
+            add_cell(cells.setdefault((key.arm, key.segment), Cell()), cell)
+    return update(mix, pane.number, cells, row.document.objective.score_channel)
+
+
+def _spread(row: Row, pane: ClosedPane) -> Spread:
+    """How much single answers of the incumbent vary, blended over about ten panes."""
+    total = Cell()
+    for (arm, _), summary in pane.arms.items():
+        if arm == row.incumbent:
+            add_cell(total, summary.cell)
+    if total.n < SPREAD_MIN:
+        return row.spread
+    new, old = spread_of(total, row.document.objective.score_channel), row.spread
+    pairs = zip(msgspec.structs.astuple(old), msgspec.structs.astuple(new), strict=True)
+    return Spread(*(RATE_MEMORY * a + (1 - RATE_MEMORY) * b for a, b in pairs))
 
 
 def _savings(row: Row, pane: ClosedPane) -> Savings:

@@ -107,7 +107,7 @@ def _configure(row: Row, order: Order, now_s: int) -> Result:
         document=document,
         declared=True,
         incumbent=incumbent,
-        admitted=tuple(a for a in row.admitted if document.arm(a) and a != incumbent),
+        admitted=tuple(a for a in row.admitted if document.arm(a)),
         proposal=None,
         next_cycle_s=0,
     )

@@ -13,11 +13,11 @@ from app.core import verdict as verdicts
 from app.core.change import Why
 from app.core.decision import Action, Alternative, Constraint, Impact, Outcome, Trigger, decision_id, encode_outcome
 from app.core.document import ServiceDocument
+from app.core.forecast import expected_minutes
 from app.core.ids import stable_id
 from app.core.levers.declared import Candidate, candidates
 from app.core.outputs import Output
 from app.core.row import Proposal, Rest, Row
-from app.core.stats.reward import Objective
 from app.core.trial import Guardrails
 from app.core.verdict import Interval, Verdict
 
@@ -117,7 +117,9 @@ def _opening(
 
 def _expected_minutes(row: Row) -> float | None:
     """How long the trial should take at the present traffic, or None without any."""
-    return None
+    steps = tuple(step / 100 for step in row.document.trial.steps)
+    outside = row.requests_per_minute * (1 - row.document.holdout_share)
+    return expected_minutes(guardrails_of(row.document), outside, row.spread, steps)
 
 
 def judge(row: Row, now_s: int) -> Result:
@@ -125,7 +127,7 @@ def judge(row: Row, now_s: int) -> Result:
     trial = row.trial
     if trial is None:
         return row, []
-    verdict = verdicts.judge(trial, guardrails_of(row.document), objective_of(row.document))
+    verdict = verdicts.judge(trial, guardrails_of(row.document), row.objective)
     if verdict.kind == "harm":
         why = _judged("roll-back", row, verdict)
         return _end(row, now_s, why, rest=f"its trial showed harm in {verdict.metric}")
@@ -160,19 +162,6 @@ def guardrails_of(document: ServiceDocument) -> Guardrails:
         scored_min=plan.scored_min,
         step_minutes=plan.step_minutes_min,
         timeout_minutes=plan.trial_minutes_max,
-    )
-
-
-def objective_of(document: ServiceDocument) -> Objective:
-    """The document's objective as the reward wants it."""
-    objective, weights = document.objective, document.objective.effective
-    return Objective(
-        quality=weights.quality,
-        cost=weights.cost,
-        latency=weights.latency,
-        cost_max_usd=objective.cost_max_usd,
-        latency_max_ms=objective.latency_max_ms,
-        channel=objective.score_channel,
     )
 
 
@@ -226,7 +215,7 @@ def promote(row: Row, now_s: int, why: Why) -> Result:
     resting = {name: rest for name, rest in row.resting.items() if name != arm}
     row = msgspec.structs.replace(row, trial=None, resting=resting, cooldown_s=_cooldown(row, now_s))
     if row.document.policy == "mix":
-        row = msgspec.structs.replace(row, admitted=tuple(sorted({*row.admitted, arm})))
+        row = msgspec.structs.replace(row, admitted=tuple(sorted({*row.admitted, row.incumbent, arm})))
     else:
         row = msgspec.structs.replace(row, incumbent=arm)
     evidence = {"challenger": arm, **why.evidence}

@@ -7,11 +7,14 @@ import msgspec
 
 from app.core.decision import Alternative, Impact
 from app.core.document import ServiceDocument, default_document
+from app.core.forecast import Spread
 from app.core.profile import Profile
 from app.core.savings import Savings, Shares
 from app.core.split import Split
+from app.core.stats.reward import Objective
 from app.core.trial import Trial
 from app.core.verify import Watch
+from app.core.weights import Mix
 
 BROADCAST = "*"
 """The row that keeps the standing orders of broadcasts for services that do not exist yet."""
@@ -73,6 +76,9 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     watch: Watch | None = None
     profiles: dict[str, Profile] = {}
     weights: dict[str, dict[str, float]] = {}
+    mix: Mix = Mix()
+    decided_weights: dict[str, dict[str, float]] = {}
+    spread: Spread = Spread()
     resting: dict[str, Rest] = {}
     savings: Savings = Savings()
     next_cycle_s: int = 0
@@ -97,6 +103,19 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
             frozenset((self.incumbent, *self.admitted))
             if self.document.policy == "mix"
             else frozenset((self.incumbent,))
+        )
+
+    @property
+    def objective(self) -> Objective:
+        """The document's objective as the statistics want it."""
+        objective, weights = self.document.objective, self.document.objective.effective
+        return Objective(
+            quality=weights.quality,
+            cost=weights.cost,
+            latency=weights.latency,
+            cost_max_usd=objective.cost_max_usd,
+            latency_max_ms=objective.latency_max_ms,
+            channel=objective.score_channel,
         )
 
     @property

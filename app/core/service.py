@@ -6,7 +6,7 @@ is obeyed. A tick lets deadlines pass. ``now_s`` is always event time: the end o
 
 import msgspec
 
-from app.core import orders, outputs, rollout, verify
+from app.core import mixing, orders, outputs, rollout, verify
 from app.core.decision import Outcome, encode_outcome
 from app.core.events import NAME_PATTERN, rfc3339
 from app.core.facts import ControlFact
@@ -37,7 +37,7 @@ def step(row: Row, evidence: Evidence, now_s: int) -> Result:
         row = learned(row, evidence)
     row, seen = _verify(row, now_s)
     row, expired = _expire(row, now_s)
-    row, decided = _decide(row, now_s)
+    row, decided = _decide(row, now_s, fresh=isinstance(evidence, ClosedPane))
     row, accounted = _account(row, now_s)
     return row, [*seen, *expired, *decided, *accounted]
 
@@ -48,9 +48,12 @@ def _verify(row: Row, now_s: int) -> Result:
     if watch is None or split is None:
         return row, []
     seen = verify.seen(watch, split, row.document)
-    late = bool(watch.deadline_s) and now_s >= watch.deadline_s
-    if not late and (seen is None or not seen.followed):
-        return row, []
+    if not (seen and seen.followed):
+        if not watch.deadline_s or now_s < watch.deadline_s:
+            return row, []
+        if seen is None and verify.carried(watch):  # little traffic, but what there is follows: wait for more
+            deadline_s = now_s + 60 * row.document.verify.deadline_minutes
+            return msgspec.structs.replace(row, watch=msgspec.structs.replace(watch, deadline_s=deadline_s)), []
     outcome = Outcome(
         decision_id=watch.decision_id,
         service=row.service,
@@ -72,7 +75,8 @@ def _unfollowed(watch: verify.Watch, seen: verify.Seen | None) -> str:
     if seen is not None:
         return f"the traffic does not follow the split: {seen.detail}, asked for {seen.expected_share:.1%}"
     reported = f"; the gateway said: {watch.error}" if watch.error else ""
-    return f"only {watch.requests} requests carried version {watch.version} before the deadline{reported}"
+    total = watch.requests + watch.others
+    return f"only {watch.requests} of {total} requests carried version {watch.version} before the deadline{reported}"
 
 
 # ---- deadlines ----
@@ -86,17 +90,18 @@ def _expire(row: Row, now_s: int) -> Result:
 
 
 # ---- decide ----
-def _decide(row: Row, now_s: int) -> Result:
-    """Open trial first, then a new one, then the weights of the admitted arms."""
+def _decide(row: Row, now_s: int, *, fresh: bool) -> Result:
+    """The open trial first, then a new one, then (with ``fresh`` evidence) the weights of the admitted arms."""
     if not row.may_change:
         return row, []
+    said: list[Output] = []
     if row.trial is not None:
-        return rollout.judge(row, now_s)
-    if now_s >= row.next_cycle_s and not row.cooldown_s and row.requests_per_minute > 0:
+        row, said = rollout.judge(row, now_s)
+    elif now_s >= row.next_cycle_s and not row.cooldown_s and row.requests_per_minute > 0:
         row, said = rollout.look(row, now_s, "time")
-        if said:
-            return row, said
-    return row, []
+    if said or not fresh or row.document.policy != "mix":
+        return row, said
+    return mixing.reweigh(row, now_s)
 
 
 # ---- account ----

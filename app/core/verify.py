@@ -29,6 +29,7 @@ class Watch(msgspec.Struct, frozen=True, array_like=True):
     first_seen_s: int = 0
     accepted_by: str = ""
     error: str = ""
+    others: int = 0
 
     @property
     def requests(self) -> int:
@@ -46,18 +47,28 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 def watched(watch: Watch, pane: ClosedPane, minutes: int) -> Watch:
-    """``watch`` with the requests of ``pane`` that carry its version; ``minutes`` to the deadline if none runs yet."""
+    """``watch`` with the requests of ``pane``: those of its version or a newer one, by (slice, arm), and the others.
+
+    ``minutes`` until the deadline, if none runs yet.
+    """
     if not watch.deadline_s:
         watch = msgspec.structs.replace(watch, deadline_s=pane.end_s + 60 * minutes)
-    counts = dict(watch.counts)
+    counts, others = dict(watch.counts), watch.others
     for key in sorted(pane.cells):
         n = pane.cells[key].n
-        if n and key.version == watch.version and key.slice != "shadow":
-            name = _name(key)
-            counts[name] = counts.get(name, 0) + n
-    if counts == watch.counts:
-        return watch
-    return msgspec.structs.replace(watch, counts=counts, first_seen_s=watch.first_seen_s or pane.start_s)
+        if not n or key.slice == "shadow":
+            continue
+        if key.version >= watch.version:
+            counts[_name(key)] = counts.get(_name(key), 0) + n
+        else:
+            others += n
+    first_seen_s = watch.first_seen_s or (pane.start_s if counts else 0)
+    return msgspec.structs.replace(watch, counts=counts, others=others, first_seen_s=first_seen_s)
+
+
+def carried(watch: Watch) -> bool:
+    """Whether at least half of the requests since the change carry the version; True without any traffic."""
+    return watch.requests >= watch.others
 
 
 def seen(watch: Watch, split: Split, document: ServiceDocument) -> Seen | None:
@@ -67,7 +78,8 @@ def seen(watch: Watch, split: Split, document: ServiceDocument) -> Seen | None:
         return None
     expected = _expected(split)
     names = expected.keys() | watch.counts.keys()
-    if len(split.weights) > 1:  # weights differ by segment and the mix of segments is not ours to know
+    # weights that moved a little since, or differ by segment (whose mix is not ours to know), are no test of an arm
+    if len(split.weights) > 1 or split.version != watch.version:
         names = {name for name in names if not name.startswith("main|")}
     if not names:
         return Seen(True, 1.0, 1.0, f"{requests} requests carry the version")
@@ -94,7 +106,7 @@ def _compare(name: str, count: int, requests: int, share: float) -> tuple[bool, 
 
 
 def _main_point(split: Split) -> str:
-    """The share a reader asks for first: that of the trial, else of the incumbent."""
+    """The share asked for first: that of the trial, else of the incumbent."""
     return f"trial|{split.trial.arm}" if split.trial else f"main|{split.incumbent}"
 
 

@@ -54,7 +54,7 @@ def test_only_topics_of_the_topology_are_evidence():
             partition_of=lambda _: 0,
             start=0,
             beat_cuts=1,
-            early=False,
+            early_cuts=0,
         )
 
     assert len(open_fold("llm.responses-1").cut().phases[0]) == 1  # marks: it is a watermark source

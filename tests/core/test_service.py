@@ -158,7 +158,7 @@ def test_a_gateway_that_does_not_follow_is_found_out_by_the_traffic() -> None:
     one.run(20)
     failed = one.said(FAILED)[-1]
     assert failed["requests"] == 0
-    assert "only 0 requests carried version" in failed["error"]
+    assert "only 0 of" in failed["error"]
 
 
 def test_a_critical_alert_ends_the_trial_at_once() -> None:
@@ -166,6 +166,31 @@ def test_a_critical_alert_ends_the_trial_at_once() -> None:
     one.control("io.llm-platform.sentinel.alert", b'{"severity": "critical", "alert_id": "a"}')
     assert one.row.trial is None
     assert one.said(DECIDED)[-1]["trigger"] == "event"
+
+
+def test_admitted_arms_of_a_mix_share_traffic_by_their_chance_and_a_degraded_one_loses_it() -> None:
+    one = Loop({"big": Arm(), "small": GOOD}, requests=200)
+    one.configure(document(policy="mix"))
+    one.run(80, lambda x: x.row.incumbent == "small")
+    assert "admit" in [d["action"] for d in one.said(DECIDED)]
+    one.run(20)
+    assert one.split is not None
+    assert one.split.weights["*"]["small"] > 0.9
+    one.arms["small"] = Arm(cost=0.002, quality=0.3, latency=700)
+    one.run(15, lambda x: x.row.weights["*"]["big"] > 0.5)
+    assert one.split.weights["*"]["big"] > 0.5
+    assert "reset" in [d["action"] for d in one.said(DECIDED)]
+    assert len(one.said(SPLIT)) == one.row.version
+
+
+def test_little_traffic_that_follows_is_waited_for_and_not_called_a_failure() -> None:
+    one = loop().run(2)
+    one.requests = 3
+    one.run(40)
+    assert not one.said(FAILED)
+    one.requests = 300
+    one.run(2)
+    assert one.said(VERIFIED)
 
 
 def test_an_unknown_service_appears_in_observe_with_its_models_as_arms() -> None:

@@ -124,7 +124,7 @@ class CommandLog:
             error = message.error()
             if error is None:
                 yield from _logged(message, decode)
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # librdkafka's name for the end
+            elif error.code() == KafkaError._PARTITION_EOF:  # librdkafka's name for the end
                 open_partitions.discard(message.partition())
             else:
                 raise KafkaException(error)

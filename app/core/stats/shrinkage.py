@@ -1,15 +1,17 @@
 """Empirical Bayes over segments: reward[arm, segment] = arm + segment + an interaction of variance t2.
 
-t2 comes from the moments of the residuals (DerSimonian and Laird, 1986, on the additive fit); each cell is then shrunk
-towards the additive fit by B = t2 / (t2 + its variance) (Efron and Morris, 1975). Arrays are arms x segments; a cell
-without data has variance infinity. Fits are by Gauss-Seidel sweeps in fixed order: no linear algebra library decides.
+t2 is the value at which the weighted squares around the additive fit are what their degrees of freedom promise (Paule
+and Mandel, 1982); each cell is then shrunk towards the fit by B = t2 / (t2 + its variance) (Efron and Morris, 1975).
+Arrays are arms x segments; a cell without data has variance infinity. Everything is done in a fixed order.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 Table = NDArray[np.float64]
-SWEEPS = 20
+BISECTIONS = 24
+_RIDGE = 1e-9
+"""Relative; makes the additive fit unique (a constant may move between arms and segments)."""
 
 
 def shrink(means: Table, variances: Table) -> tuple[Table, Table]:
@@ -28,36 +30,56 @@ def shrink(means: Table, variances: Table) -> tuple[Table, Table]:
 
 
 def additive(values: Table, weights: Table) -> Table:
-    """Weighted least squares fit of arm + segment effects; what has no weight gets the other effects' mean."""
-    total = weights.sum()
-    if total <= 0.0:
+    """Weighted least squares fit of arm + segment effects; an arm or segment without weight gets the average effect."""
+    rows, columns = weights.sum(axis=1), weights.sum(axis=0)
+    if rows.sum() <= 0.0:
         return np.zeros_like(values)
-    centre = float((weights * values).sum() / total)
-    arms, segments = np.zeros((values.shape[0], 1)), np.zeros((1, values.shape[1]))
-    for _ in range(SWEEPS):
-        arms = _effects(values - centre - segments, weights, axis=1)
-        segments = _effects(values - centre - arms, weights, axis=0)
-    return centre + arms + segments
+    share = weights / np.maximum(rows, 1e-300)[:, None]
+    left = np.diag(columns * (1.0 + _RIDGE)) - weights.T @ share
+    right = (weights * (values - (share * values).sum(axis=1, keepdims=True))).sum(axis=0)
+    segments = _solved(left, right, columns > 0.0)
+    arms = (share * (values - segments)).sum(axis=1)
+    arms = np.where(rows > 0.0, arms, (rows * arms).sum() / rows.sum())
+    return np.asarray(arms[:, None] + segments)
 
 
 def interaction(values: Table, variances: Table, known: NDArray[np.bool_]) -> float:
-    """t2 by moments; 0 when there are no degrees of freedom left or no excess over the sampling error."""
-    weights = _weights(variances, 0.0, known)
-    rows, columns = weights.sum(axis=1, keepdims=True), weights.sum(axis=0, keepdims=True)
-    df = int(known.sum()) - int((rows > 0).sum()) - int((columns > 0).sum()) + 1
-    if df <= 0 or not known.any():
+    """t2; 0 when there are no degrees of freedom left or no excess over the sampling error."""
+    rows, columns = int(known.any(axis=1).sum()), int(known.any(axis=0).sum())
+    df = int(known.sum()) - rows - columns + 1
+    if df <= 0 or rows == 0:
         return 0.0
-    residuals = values - additive(values, weights)
-    excess = float((weights * residuals**2).sum()) - df
-    leverage = weights / np.maximum(rows, 1e-300) + weights / np.maximum(columns, 1e-300) - weights / weights.sum()
-    scale = float((weights * (1.0 - leverage)).sum())
-    return max(0.0, excess / scale) if scale > 0.0 else 0.0
+
+    def squares(t2: float) -> float:
+        weights = _weights(variances, t2, known)
+        return float((weights * (values - additive(values, weights)) ** 2).sum())
+
+    if squares(0.0) <= df:
+        return 0.0
+    spread = values[known]
+    low, high = 0.0, float(spread.max() - spread.min()) ** 2
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if squares(middle) > df else (low, middle)
+    return high
 
 
 def _weights(variances: Table, t2: float, known: NDArray[np.bool_]) -> Table:
     return np.where(known, 1.0 / np.maximum(np.where(known, variances, 1.0) + t2, 1e-18), 0.0)
 
 
-def _effects(residuals: Table, weights: Table, axis: int) -> Table:
-    total = weights.sum(axis=axis, keepdims=True)
-    return np.where(total > 0.0, (weights * residuals).sum(axis=axis, keepdims=True) / np.maximum(total, 1e-300), 0.0)
+def _solved(left: Table, right: Table, used: NDArray[np.bool_]) -> Table:
+    """Solution of a positive definite system by elimination, 0 where not ``used``."""
+    at = np.flatnonzero(used)
+    a, b = left[np.ix_(at, at)].tolist(), right[at].tolist()
+    size = len(b)
+    for k in range(size):
+        for i in range(k + 1, size):
+            factor = a[i][k] / a[k][k]
+            b[i] -= factor * b[k]
+            a[i] = [x - factor * y for x, y in zip(a[i], a[k], strict=True)]
+    for k in reversed(range(size)):
+        b[k] = (b[k] - sum(a[k][i] * b[i] for i in range(k + 1, size))) / a[k][k]
+    solution = np.zeros_like(right)
+    solution[at] = b
+    return solution

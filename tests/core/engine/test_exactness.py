@@ -16,7 +16,7 @@ SEEDS = range(20)
 @pytest.fixture(autouse=True)
 def small_records(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flush of more than one record must be usual here."""
-    monkeypatch.setattr(fold, "ITEMS_PER_RECORD", 1)
+    monkeypatch.setattr(fold, "RECORD_BYTES", 1)
 
 
 def expected(logs: dict[str, Log]) -> tuple[Counter[tuple[str, int, str]], Counter[str]]:
@@ -52,8 +52,10 @@ def world_time(text: str) -> int:
 
 def facts_of(seed: int, logs: dict[str, Log], *, crashes: float) -> dict[str, world.Landed]:
     rnd = random.Random(f"facts{seed}{crashes}")
-    early = seed % 2 == 1
-    return {source: world.stage1(rnd, source, log, crashes=crashes, early=early)[0] for source, log in logs.items()}
+    early = seed % 3
+    return {
+        source: world.stage1(rnd, source, log, crashes=crashes, early_cuts=early)[0] for source, log in logs.items()
+    }
 
 
 def counted(said: dict[int, Said], size_s: int) -> tuple[Counter[tuple[str, int, str]], Counter[str]]:

@@ -64,7 +64,7 @@ def install(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
     module, text, instead = RULES[rule]
     copy = without(module, text, instead)
     if module is fold:
-        monkeypatch.setattr(copy, "ITEMS_PER_RECORD", 1)
+        monkeypatch.setattr(copy, "RECORD_BYTES", 1)
         monkeypatch.setattr(world, "Fold", copy.Fold)
     elif module is merge:
         monkeypatch.setattr(world, "Merge", copy.Merge)

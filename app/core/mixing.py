@@ -1,0 +1,82 @@
+"""Policy ``mix``: the admitted arms share the main traffic by their chance of being best, moved once a minute.
+
+``weights`` says what the weights should be; this says when a move is worth a decision. Material moves and resets are
+decisions; smaller ones go to the splits alone.
+"""
+
+import msgspec
+
+from app.core import change
+from app.core.change import Why
+from app.core.decision import Action, Change
+from app.core.outputs import Output
+from app.core.row import Row
+from app.core.weights import Mix, reset_if_changed, rewards, reweighed, weights_of
+
+MATERIAL_POINTS = 0.05
+"""A weight that moved more than this since the last decision about weights makes a decision."""
+
+Weights = dict[str, dict[str, float]]
+
+
+def reweigh(row: Row, now_s: int) -> tuple[Row, list[Output]]:
+    """The weights for the next minute, published if they moved; nothing while this service's split is not ours."""
+    split = row.split
+    if not row.may_publish or split is None:
+        return row, []
+    minute, document = now_s // 60, row.document
+    known = row.decided_weights or split.weights
+    mix, changed = reset_if_changed(row.mix, minute, row.objective)
+    outside = row.requests_per_minute * (1 - document.holdout_share)
+    mix = reweighed(mix, minute, row.objective, service=row.service, requests_per_minute=outside)
+    weights = weights_of(mix)
+    leader = _leader(weights, row.incumbent)
+    row = msgspec.structs.replace(row, mix=mix, weights=weights, incumbent=leader, decided_weights=known)
+    decided = msgspec.structs.replace(row, decided_weights=weights)
+    if changed:
+        return change.publish(decided, now_s, _why(row, "reset", changed[0]))
+    if weights == split.weights:
+        return row, []
+    if _largest(known, weights) > MATERIAL_POINTS:
+        return change.publish(decided, now_s, _why(row, "move-weights", ""))
+    return change.publish_quietly(row, now_s)
+
+
+def _leader(weights: Weights, incumbent: str) -> str:
+    """The arm with the largest weight over all segments: what a challenger is compared with. Ties stay as they are."""
+    totals: dict[str, float] = {}
+    for arms in weights.values():
+        for arm, weight in arms.items():
+            totals[arm] = totals.get(arm, 0.0) + weight
+    return max(totals, key=lambda arm: (totals[arm], arm == incumbent), default=incumbent)
+
+
+def _largest(old: Weights, new: Weights) -> float:
+    moves = (abs(w - old.get(s, {}).get(arm, 0.0)) for s, arms in new.items() for arm, w in arms.items())
+    return max(moves, default=0.0)
+
+
+def _why(row: Row, action: Action, challenger: str) -> Why:
+    old, new = row.decided_weights, row.weights
+    changes = tuple(
+        Change(parameter=f"weights.{segment}.{arm}", old=round(old.get(segment, {}).get(arm, 0.0), 4), new=round(w, 4))
+        for segment, arms in new.items()
+        for arm, w in arms.items()
+        if abs(w - old.get(segment, {}).get(arm, 0.0)) > 0.5 * MATERIAL_POINTS
+    )
+    evidence = {"rewards": _rewards(row.mix, row), **({"challenger": challenger} if challenger else {})}
+    if action == "reset":
+        evidence["cause"] = "its newest answers differ from its older ones by more than chance"
+    return Why(action=action, trigger="time", strategy="reinforcement", evidence=evidence, changes=changes)
+
+
+def _rewards(mix: Mix, row: Row) -> dict[str, dict[str, dict[str, float]]]:
+    """Posterior mean and standard error of the reward, by segment and arm, and the requests behind it."""
+    means, errors = rewards(mix, row.objective)
+    return {
+        segment: {
+            arm.name: {"mean": float(means[a, s]), "se": float(errors[a, s]), "n": arm.sums[s].n}
+            for a, arm in enumerate(mix.arms)
+        }
+        for s, segment in enumerate(mix.segments)
+    }
