@@ -1,0 +1,1 @@
+"""Calibration and speed: scripts that reprint the numbers the rules must reach, seeds stated."""
