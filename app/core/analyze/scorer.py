@@ -5,13 +5,13 @@ from the series itself and floored; nothing is tuned to one series.
 """
 
 from math import isfinite, sqrt
-from typing import NamedTuple
 
 import msgspec
 
 from app.core.analyze.fatigue import Fatigue
 from app.core.analyze.level import Level
 from app.core.analyze.regime import Regime
+from app.core.analyze.scored import NOTHING, Scored
 from app.core.analyze.seasonal import Seasonal
 
 DAY_S = 86_400.0
@@ -22,16 +22,7 @@ SURE = 1000.0
 """One view says at most this."""
 
 
-class Scored(NamedTuple):
-    """``score`` >= 0, about in standard deviations, higher is stranger, 0 while nothing can be said;
-    ``alert`` says that it is worth a look now.
-    """
-
-    score: float
-    alert: bool
-
-
-NOTHING = Scored(0.0, alert=False)
+THRESHOLD = 5.0
 
 
 class Scorer(msgspec.Struct, array_like=True):
@@ -51,13 +42,14 @@ class Scorer(msgspec.Struct, array_like=True):
     fatigue: Fatigue
 
     @classmethod
-    def new(cls) -> "Scorer":
+    def new(cls, threshold: float = THRESHOLD) -> "Scorer":
+        """A scorer that has seen nothing; scores from ``threshold`` on are alerts."""
         return cls(
             Level(20.0, MEMORY),
             Level(100.0, MEMORY),
             Regime(60.0, MEMORY),
             Seasonal.make(24, DAY_S, memory=MEMORY, forget=0.05),
-            Fatigue(threshold=5.0, quiet=200, memory=3000.0, weight=0.2),
+            Fatigue(threshold=threshold, quiet=200, memory=3000.0, weight=0.2),
         )
 
     def step(self, time_s: float, value: float) -> Scored:
