@@ -15,7 +15,7 @@ RULES = Guardrails()
 def test_it_is_about_what_good_rollouts_take() -> None:
     world = World(quality_sd=0.11, quality=0.85)
     said = expected_minutes(RULES, 100.0, Spread(quality=0.0121, latency=0.36, errors=0.0099, cost=0.28))
-    took = statistics.median(roll_out(world, RULES, seed).minutes for seed in range(9))
+    took = statistics.median(roll_out(world, RULES, seed).minutes for seed in range(5))
     assert said is not None
     assert 0.5 < took / said < 2
 

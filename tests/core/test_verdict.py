@@ -41,9 +41,14 @@ def watched(minutes: int, tried: Cell, control: Cell, *, complete: bool = True, 
     ids=["Bernoulli", "Beta scores", "trend and moving mix"],
 )
 def test_a_good_change_is_admitted(world: World) -> None:
-    ends = [roll_out(world, RULES, seed) for seed in range(6)]
-    assert [end.end for end in ends] == ["accepted"] * 6
-    assert sorted(end.first_promotion for end in ends)[2] <= 750
+    ends = [roll_out(world, RULES, seed) for seed in range(3)]
+    assert [end.end for end in ends] == ["accepted"] * 3
+
+
+def test_a_good_change_leaves_its_first_step_after_about_750_canary_requests() -> None:
+    """A loose guard: over 15 runs the median itself errs by about 110; benchmarks/trials.py has the median of 600."""
+    promoted = sorted(roll_out(World(), RULES, seed, 250).first_promotion or 10**6 for seed in range(15))
+    assert 300 <= promoted[7] <= 1_000
 
 
 @pytest.mark.parametrize(
@@ -56,7 +61,7 @@ def test_a_good_change_is_admitted(world: World) -> None:
     ],
 )
 def test_a_bad_change_is_rolled_back_for_the_right_reason(world: World, metric: str) -> None:
-    ends = [roll_out(world, RULES, seed) for seed in range(5)]
+    ends = [roll_out(world, RULES, seed) for seed in range(3)]
     assert {(end.end, end.metric) for end in ends} == {("harm", metric)}
 
 

@@ -87,7 +87,7 @@ def test_a_best_arm_that_degrades_is_left_within_ten_minutes(seed: int) -> None:
 
 
 def test_nothing_is_forgotten_while_nothing_changes() -> None:
-    assert [Service(plain(0.8, 0.82, 0.7), seed).play(250).resets for seed in range(2)] == [0, 0]
+    assert [Service(plain(0.8, 0.82, 0.7), seed).play(150).resets for seed in range(2)] == [0, 0]
 
 
 def test_segments_get_the_arm_that_is_best_for_them() -> None:

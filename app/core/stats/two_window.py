@@ -8,6 +8,7 @@ which send an arm harder prompts are not taken for a change of the arm.
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 
 import msgspec
 
@@ -85,15 +86,23 @@ def pushed(buckets: tuple[Bucket, ...], new: Bucket) -> tuple[Bucket, ...]:
 def changed_since(buckets: tuple[Bucket, ...], sums: Sequence[ArmSums], objective: Objective) -> int | None:
     """Index of the first bucket after the change, or None. ``sums``: all that is known of the arm, per segment."""
     best, at = Z_CHANGE, None
+    if sum(bucket.n for bucket in buckets) < OLDER_N + NEWEST_N:
+        return None
     known = _Known.of(sums)
+    before = list(accumulate(buckets, _joined))
+    after = list(accumulate(reversed(buckets), lambda later, earlier: _joined(earlier, later)))
     for i in range(1, len(buckets)):
-        older, newest = merged(buckets[:i]), merged(buckets[i:])
+        older, newest = before[i - 1], after[-1 - i]
         if older.n < OLDER_N or newest.n < NEWEST_N:
             continue
         z = abs(_z(older, newest, known, objective))
         if z > best:
             best, at = z, i
     return at
+
+
+def _joined(earlier: Bucket, later: Bucket) -> Bucket:
+    return merged((earlier, later))
 
 
 def keep_newest(buckets: tuple[Bucket, ...], sums: Sequence[ArmSums]) -> tuple[ArmSums, ...]:

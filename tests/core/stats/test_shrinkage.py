@@ -13,14 +13,14 @@ def table(rng: np.random.Generator, t2: float, s2: float) -> tuple[np.ndarray, n
 
 def test_the_variance_component_is_found_on_average() -> None:
     rng = np.random.default_rng(1)
-    found = [interaction(table(rng, 0.01, 0.002)[1], np.full((6, 5), 0.002), np.ones((6, 5), bool)) for _ in range(150)]
-    assert np.mean(found) == pytest.approx(0.01, rel=0.15)
+    found = [interaction(table(rng, 0.01, 0.002)[1], np.full((6, 5), 0.002), np.ones((6, 5), bool)) for _ in range(60)]
+    assert np.mean(found) == pytest.approx(0.01, rel=0.25)
 
 
 @pytest.mark.parametrize("t2", [0.0, 0.002, 0.05])
 def test_shrunk_means_are_nearer_the_truth_and_their_variance_says_how_near(t2: float) -> None:
     rng, raw, shrunk, claimed = np.random.default_rng(2), 0.0, 0.0, 0.0
-    for _ in range(150):
+    for _ in range(60):
         truth, seen = table(rng, t2, 0.004)
         means, variances = shrink(seen, np.full((6, 5), 0.004))
         centre = truth.mean(axis=0)

@@ -108,7 +108,7 @@ def test_the_ratios_error_is_what_repeated_samples_show() -> None:
 @pytest.mark.parametrize("size", [1, 5, 20])
 def test_sessions_widen_the_error_as_much_as_they_should(size: int) -> None:
     rng, ratios = np.random.default_rng(size), []
-    for _ in range(150):
+    for _ in range(100):
         minutes = []
         for _ in range(4):
             sides = []
@@ -120,7 +120,7 @@ def test_sessions_widen_the_error_as_much_as_they_should(size: int) -> None:
             minutes.append((sides[0], sides[1]))
         found = difference(fed(minutes))
         ratios.append(found.estimate / math.sqrt(found.variance / found.n))
-    assert np.std(ratios) == pytest.approx(1, abs=0.15)
+    assert np.std(ratios) == pytest.approx(1, abs=0.2)
 
 
 def test_sticky_blocks_wait_for_enough_session_groups() -> None:
@@ -149,13 +149,13 @@ samples = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(samples, samples, samples)
 def test_samples_add_up_in_any_order(a: Sample, b: Sample, c: Sample) -> None:
     assert add(add(a, b), c) == add(a, add(b, c)) == add(c, add(b, a))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(samples, samples), max_size=12))
 def test_any_input_gives_a_finite_or_an_empty_answer_and_survives_storage(minutes: Minutes) -> None:
     contrast = fed(minutes)
