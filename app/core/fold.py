@@ -264,7 +264,8 @@ class Fold:
 
     ``source`` is ``topic-partition``. ``evidence`` False: a control topic, whose events only pass through. ``topology``
     names the partition count of every evidence topic; ``beat_cuts`` is the number of cuts between marks when nothing
-    closes, ``early_cuts`` that between early partials (0: none). ``start`` is the first offset when there is no commit ``point`` yet (the log start, rule L2).
+    closes, ``early_cuts`` that between early partials (0: none). ``start`` is the first offset when there is no commit
+    ``point`` yet (the log start, rule L2).
     """
 
     def __init__(

@@ -133,7 +133,7 @@ def judge(row: Row, now_s: int) -> Result:
         return _end(row, now_s, why, rest=f"its trial showed harm in {verdict.metric}")
     if verdict.kind == "timeout":
         return _end(row, now_s, _judged("roll-back", row, verdict), rest="its trial stayed undecided")
-    if verdict.kind == "hold":
+    if verdict.kind == "hold" or row.watch is not None:  # a step whose traffic was not seen yet is not climbed from
         return row, []
     if not trial.last_step:
         grown = trials.next_step(trial, now_s // 60, row.version + 1)

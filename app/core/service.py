@@ -48,12 +48,19 @@ def _verify(row: Row, now_s: int) -> Result:
     if watch is None or split is None:
         return row, []
     seen = verify.seen(watch, split, row.document)
-    if not (seen and seen.followed):
-        if not watch.deadline_s or now_s < watch.deadline_s:
-            return row, []
-        if seen is None and verify.carried(watch):  # little traffic, but what there is follows: wait for more
-            deadline_s = now_s + 60 * row.document.verify.deadline_minutes
-            return msgspec.structs.replace(row, watch=msgspec.structs.replace(watch, deadline_s=deadline_s)), []
+    if seen is not None and seen.followed:
+        return msgspec.structs.replace(row, watch=None), [_outcome(row, watch, seen, now_s)]
+    if not watch.deadline_s or now_s < watch.deadline_s:
+        return row, []
+    deadline_s = now_s + 60 * row.document.verify.deadline_minutes
+    if watch.reported or (seen is None and verify.carried(watch)):  # known, or little traffic that follows: go on
+        return msgspec.structs.replace(row, watch=msgspec.structs.replace(watch, deadline_s=deadline_s)), []
+    again = msgspec.structs.replace(watch, deadline_s=deadline_s, counts={}, others=0, reported=True)
+    return msgspec.structs.replace(row, watch=again), [_outcome(row, watch, seen, now_s)]
+
+
+def _outcome(row: Row, watch: verify.Watch, seen: verify.Seen | None, now_s: int) -> Output:
+    """What the traffic says about the watched version."""
     outcome = Outcome(
         decision_id=watch.decision_id,
         service=row.service,
@@ -67,8 +74,7 @@ def _verify(row: Row, now_s: int) -> Result:
     )
     type_ = outputs.VERIFIED if outcome.error is None else outputs.FAILED
     identity = stable_id(type_, watch.decision_id, watch.version)
-    said = Output("optimizations", type_, identity, row.service, now_s, encode_outcome(outcome))
-    return msgspec.structs.replace(row, watch=None), [said]
+    return Output("optimizations", type_, identity, row.service, now_s, encode_outcome(outcome))
 
 
 def _unfollowed(watch: verify.Watch, seen: verify.Seen | None) -> str:
@@ -119,7 +125,7 @@ def _account(row: Row, now_s: int) -> Result:
         "until": rfc3339(now_s),
         "uncosted": savings.uncosted,
         **msgspec.structs.asdict(found),
-        "saved_usd": found.saving * found.requests,
+        "saved_usd": found.saving * (found.requests - found.holdout_requests),
     }
     said = Output(
         "aggregates_hourly",

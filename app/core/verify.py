@@ -1,8 +1,8 @@
 """Did the traffic follow? A split counts as verified when telemetry shows its shares, not when a gateway says 200.
 
 Every request stamped with the watched version is counted by (slice, arm) and held against the expected shares: an exact
-binomial test at 0.1 %, each way. Sticky sessions move together, so a share within 2 points or a fifth of what was asked
-is followed too, whatever the test says.
+binomial test at 0.1 %, each way. Sticky sessions move together, so a share within a fifth of what was asked (or half a
+point) is followed too, whatever the test says.
 """
 
 import msgspec
@@ -15,7 +15,7 @@ from app.core.split import Split
 from app.core.stats.binomial import two_sided
 
 P_VALUE = 0.001
-NEAR_POINTS = 0.02
+NEAR_POINTS = 0.005
 NEAR_RATIO = 0.2
 
 
@@ -30,6 +30,7 @@ class Watch(msgspec.Struct, frozen=True, array_like=True):
     accepted_by: str = ""
     error: str = ""
     others: int = 0
+    reported: bool = False
 
     @property
     def requests(self) -> int:

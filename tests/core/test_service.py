@@ -161,6 +161,28 @@ def test_a_gateway_that_does_not_follow_is_found_out_by_the_traffic() -> None:
     assert "only 0 of" in failed["error"]
 
 
+def test_a_trial_does_not_climb_while_the_gateway_does_not_follow() -> None:
+    one = loop(Arm(cost=0.002, quality=0.81, latency=700)).run(
+        30, lambda x: bool(x.row.trial and x.row.trial.step == 1)
+    )
+    one.follow = False
+    one.run(40)
+    assert one.row.trial is not None
+    assert one.row.trial.step == 2
+    assert len(one.said(FAILED)) == 1
+
+
+def test_a_gateway_that_follows_late_is_verified_after_all() -> None:
+    one = loop().run(3)
+    one.follow = False
+    one.order("promote", commands.About())
+    one.run(20)
+    one.follow, one.split = True, one.row.split
+    one.run(3)
+    assert one.row.watch is None
+    assert one.said(VERIFIED)[-1]["decision_id"] == one.said(FAILED)[-1]["decision_id"]
+
+
 def test_a_critical_alert_ends_the_trial_at_once() -> None:
     one = loop().run(5)
     one.control("io.llm-platform.sentinel.alert", b'{"severity": "critical", "alert_id": "a"}')

@@ -56,7 +56,12 @@ class CommandLog:
         producer = Producer(
             librdkafka(self._kafka)
             | QUIET
-            | {"acks": "all", "enable.idempotence": True, "delivery.timeout.ms": timeout_ms}
+            | {
+                "acks": "all",
+                "enable.idempotence": True,
+                "partitioner": "murmur2_random",
+                "delivery.timeout.ms": timeout_ms,
+            }
         )
         producer.produce(
             self._topic,
