@@ -8,7 +8,8 @@ the rate is at most p the average number of *panes* to a false alarm is at least
 samples therefore too. ``bad`` may be a sum of any values in [0, 1]: by convexity E stays an e-value.
 
 With a known p (``update(..., rate=p)``) the bound is a theorem. A learned p carries its own error: it is taken
-``MARGIN`` standard errors on the safe side, and the bound is then measured (docs/evidence/calibration.md).
+``MARGIN`` standard errors on the safe side, and the bound is then measured (docs/evidence/calibration.md). Counts of
+overdispersed panes (``stats.reference``) are tempered: E to a power below 1 stays an e-value.
 
 >>> state = EDetector()
 >>> for x in range(2000): state = update(state, 1 if x % 10 == 0 else 0, 1)
@@ -72,7 +73,7 @@ def level(state: EDetector, limit: float = LIMIT) -> float:
 
 
 def log_level(state: EDetector) -> float:
-    """ln of the mean M over the alternatives; -inf at rest."""
+    """Logarithm of the mean M over the alternatives; -inf at rest."""
     top = max(state.logs)
     if top <= 0.0:
         return -math.inf
@@ -81,7 +82,7 @@ def log_level(state: EDetector) -> float:
 
 
 def expected_rate(normal: Normal, margin: float = MARGIN) -> float:
-    """The reference rate, ``margin`` standard errors higher, strictly inside (0, 1): one failure and one success added."""
+    """The reference rate with one failure and one success added, ``margin`` standard errors higher, inside (0, 1)."""
     n = normal.reference.n + 2.0
     p = (normal.reference.total + 1.0) / n
     error = math.sqrt(p * (1.0 - p) / n * normal.reference.dispersion)
@@ -99,7 +100,7 @@ def rebaselined(state: EDetector) -> EDetector:
 
 
 def _log_e(bad: float, n: int, p: float, odds: float) -> float:
-    """ln E of one alternative: q / p = odds / (1 - p + odds p) and (1 - q) / (1 - p) = 1 / (1 - p + odds p)."""
+    """Log of E of one alternative: q / p = odds / (1 - p + odds p) and (1 - q) / (1 - p) = 1 / (1 - p + odds p)."""
     return bad * math.log(odds) - n * math.log1p(p * (odds - 1.0))
 
 
