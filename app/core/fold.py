@@ -12,16 +12,12 @@ no randomness. Everything else - crash, rebalance, zombie, double send, double c
 """
 
 from collections.abc import Callable
-from math import ceil, log
-from typing import cast
 
 import msgspec
 
-from app.core import facts, sketch
+from app.core import facts
 from app.core.batch import Batch
-from app.core.cell import OVERFLOW, SEPARATOR, Cell, CellKey, Group, Late, Score, Unpriced
 from app.core.events import (
-    NAME_PATTERN,
     NO_TIME,
     ControlEvent,
     Event,
@@ -31,31 +27,14 @@ from app.core.events import (
     Rejected,
     Response,
     ResponseEvent,
-    SegmentParts,
-    is_name,
     second_of,
 )
-from app.core.facts import NEVER
+from app.core.facts import NEVER, Partials
+from app.core.facts_records import control_records, partial_records
+from app.core.open_pane import OpenPane, OpenService, add_late_event, key_of, partial_of, raw_segment, refusal
 from app.core.ports import Cut, DeadLetter, Decode, Point, Record
-from app.core.sketch import Histogram
 
 PANE_S = 60
-MAX_CELLS = 512
-"""Cells of one service, pane and source; what exceeds them shares one overflow cell. A constant, not a setting: what
-a setting may change must not touch the state (I6)."""
-MAX_SERVICES = 20_000
-"""Services of one pane and source; events of further ones are dead-lettered."""
-RECORD_BYTES = 256 * 1024
-"""A facts record ends once it holds this many bytes of partials; one partial is never split."""
-UNATTRIBUTED = ""
-"""Arm of feedback that names no receipt: it counts for the service's trend only."""
-COMPARED = frozenset(("trial", "control"))
-"""Slices whose sums are also kept per session group."""
-
-_SCALE = 1 / log(sketch.GAMMA)
-_FLOOR = sketch.FLOOR
-_LOWEST = sketch.bucket(0.0)
-_LOG_FLOOR = log(_FLOOR)
 
 
 class Marks(msgspec.Struct, frozen=True, array_like=True):
@@ -71,192 +50,6 @@ class Marks(msgspec.Struct, frozen=True, array_like=True):
 
 _decode_marks = msgspec.json.Decoder(Marks).decode
 _encode_marks = msgspec.json.Encoder().encode
-
-
-class _Counted:
-    """The sums of one cell of an open pane, as slots: they are added to for every event. ``cell()`` makes a ``Cell``.
-
-    The histogram is shared by all cells of its (arm, segment). Session groups are summed only in ``compared`` slices.
-    """
-
-    __slots__ = (
-        "cached", "changed", "compared", "cost", "cost_n", "cost_sq", "errors", "groups", "histogram", "in_session",
-        "input", "input_cost", "input_sq", "latency", "latency_max", "log_latency", "log_latency_sq", "n", "output",
-        "own_cost", "quality", "quality_n", "quality_sq", "scores", "ttft", "ttft_n", "unpriced",
-    )  # fmt: skip
-
-    def __init__(self, histogram: Histogram, *, compared: bool) -> None:
-        self.histogram = histogram
-        self.compared = compared
-        self.changed = False
-        self.n = self.errors = self.cost_n = self.ttft_n = self.quality_n = self.in_session = 0
-        self.input = self.output = self.cached = self.input_sq = 0
-        self.latency = self.latency_max = self.log_latency = self.log_latency_sq = self.ttft = 0.0
-        self.cost = self.cost_sq = self.input_cost = self.own_cost = self.quality = self.quality_sq = 0.0
-        self.scores: dict[str, Score] = {}
-        self.groups: dict[int, Group] = {}
-        self.unpriced: Unpriced | None = None
-
-    def add(self, data: Response) -> None:
-        """Count one answer. The hottest lines of the project: one branch for what is rare, no call for what is not."""
-        latency = data.latency_ms
-        tokens = data.input_tokens
-        log_latency = log(latency) if latency > _FLOOR else _LOG_FLOOR
-        bucket = ceil(log_latency * _SCALE) if latency > _FLOOR else _LOWEST
-        histogram = self.histogram
-        histogram[bucket] = histogram.get(bucket, 0) + 1
-        self.n += 1
-        self.latency += latency
-        self.log_latency += log_latency
-        self.log_latency_sq += log_latency * log_latency
-        self.input += tokens
-        self.input_sq += tokens * tokens
-        self.output += data.output_tokens
-        self.latency_max = max(self.latency_max, latency)
-        if data.status != "ok":
-            self.errors += 1
-        cost = data.cost_usd
-        if cost is not None:
-            self.cost_n += 1
-            self.cost += cost
-            self.cost_sq += cost * cost
-            self.input_cost += tokens * cost
-        else:
-            self._add_unpriced(data)
-        quality = data.quality
-        if quality is not None:
-            self.quality_n += 1
-            self.quality += quality
-            self.quality_sq += quality * quality
-        if data.cached_tokens:
-            self.cached += data.cached_tokens
-        if data.session_id:
-            self.in_session += 1
-        if data.ttft_ms is not None:
-            self.ttft_n += 1
-            self.ttft += data.ttft_ms
-        if data.own_cost_usd:
-            self.own_cost += data.own_cost_usd
-        if self.compared and data.session_group is not None:
-            self._add_grouped(data, data.session_group, log_latency)
-
-    def _add_grouped(self, data: Response, number: int, log_latency: float) -> None:
-        group = self._group(number)
-        group.n += 1
-        group.errors += data.status != "ok"
-        group.log_latency += log_latency
-        group.cost += data.cost_usd or 0.0
-        if data.quality is not None:
-            group.scores += 1
-            group.quality += data.quality
-
-    def _add_unpriced(self, data: Response) -> None:
-        moments = self.unpriced
-        if moments is None:
-            moments = self.unpriced = Unpriced()
-        a, b, c = data.input_tokens, data.output_tokens, data.cached_tokens
-        moments.n += 1
-        moments.input += a
-        moments.output += b
-        moments.cached += c
-        moments.input_sq += a * a
-        moments.output_sq += b * b
-        moments.cached_sq += c * c
-        moments.input_output += a * b
-        moments.input_cached += a * c
-        moments.output_cached += b * c
-
-    def score(self, data: Feedback) -> None:
-        """Count one score of an answer given earlier."""
-        quality = data.quality
-        if data.source == "judge":
-            self.quality_n += 1
-            self.quality += quality
-            self.quality_sq += quality * quality
-            receipt = data.receipt
-            if self.compared and receipt is not None and receipt.session_group is not None:
-                group = self._group(receipt.session_group)
-                group.scores += 1
-                group.quality += quality
-            return
-        score = self.scores.setdefault(data.source, Score())
-        score.n += 1
-        score.total += quality
-        score.squares += quality * quality
-
-    def _group(self, number: int) -> Group:
-        group = self.groups.get(number)
-        if group is None:
-            group = self.groups[number] = Group()
-        return group
-
-    def cell(self) -> Cell:
-        """The sums as facts carry them; shares the groups and scores, so encode it before the next event."""
-        scores = dict(self.scores)
-        if self.quality_n:
-            scores["judge"] = Score(self.quality_n, self.quality, self.quality_sq)
-        return Cell(
-            n=self.n,
-            errors=self.errors,
-            latency_ms=self.latency,
-            latency_ms_max=self.latency_max,
-            log_latency=self.log_latency,
-            log_latency_sq=self.log_latency_sq,
-            ttft_n=self.ttft_n,
-            ttft_ms=self.ttft,
-            input_tokens=self.input,
-            output_tokens=self.output,
-            cached_tokens=self.cached,
-            input_tokens_sq=float(self.input_sq),
-            cost_n=self.cost_n,
-            cost_usd=self.cost,
-            cost_sq=self.cost_sq,
-            input_cost=self.input_cost,
-            own_cost_usd=self.own_cost,
-            quality=scores,
-            groups=self.groups,
-            unpriced=self.unpriced,
-            in_session=self.in_session,
-        )
-
-
-class _Service:
-    """One service of an open pane."""
-
-    __slots__ = ("cells", "changed", "histograms", "hwm", "late", "sent")
-
-    def __init__(self) -> None:
-        self.hwm = -1
-        self.sent = -1
-        self.late = Late()
-        self.cells: dict[tuple[str, str, str, int], _Counted] = {}
-        self.histograms: dict[tuple[str, str], Histogram] = {}
-        self.changed: list[tuple[tuple[str, str, str, int], _Counted]] = []
-
-    def counted(self, key: tuple[str, str, str, int]) -> tuple[_Counted, bool]:
-        """The cell of a new ``key``, or the overflow cell (True) when the bound is reached."""
-        full = len(self.cells) >= MAX_CELLS
-        if full:
-            key = (OVERFLOW, "", "main", 0)
-            known = self.cells.get(key)
-            if known is not None:
-                return known, True
-        # shadow answers were not served: their latency stays out of the arm's histogram
-        histogram = {} if key[2] == "shadow" else self.histograms.setdefault(key[:2], {})
-        cell = self.cells[key] = _Counted(histogram, compared=key[2] in COMPARED)
-        return cell, full
-
-
-class _Pane:
-    """One open minute: the offset and marks just before its first event, the ids seen, the services."""
-
-    __slots__ = ("before", "first", "ids", "services")
-
-    def __init__(self, first: int, before: tuple[int, int]) -> None:
-        self.first = first
-        self.before = before
-        self.ids: set[int] = set()
-        self.services: dict[str, _Service] = {}
 
 
 class Fold:
@@ -303,7 +96,7 @@ class Fold:
         self._sent = marks.sent
         self.position = point.offset if point else start
         self.point = point or Point(self.position, self._marks(self._watermark, self._closed))
-        self._open: dict[int, _Pane] = {}
+        self._open: dict[int, OpenPane] = {}
         self._control: list[facts.ControlFact] = []
         self._dead: list[Record] = []
         self._idle: int | None = None
@@ -335,7 +128,7 @@ class Fold:
         """Fold ``batch``, which continues exactly at ``position``."""
         decode, headers, offsets, first = self._decode, batch.headers, batch.offsets, batch.first
         bound_s = batch.oldest_append_ms() // 1000 + self._ahead_s
-        pane: _Pane | None = None
+        pane: OpenPane | None = None
         number = counted = 0
         for i, value in enumerate(batch.values):
             event = decode(value, headers[i] if headers is not None else ())
@@ -347,7 +140,7 @@ class Fold:
                     data, seen = event.data, hash((event.source, event.id))
                     service = pane.services.get(data.service)
                     if service is not None and seen not in pane.ids:
-                        raw = "" if data.segment is None else _raw_segment(data.segment)
+                        raw = "" if data.segment is None else raw_segment(data.segment)
                         cell = service.cells.get((data.arm or data.model, raw, data.slice, data.version))
                         if cell is not None and (cell.changed or not self._early):
                             pane.ids.add(seen)
@@ -391,7 +184,7 @@ class Fold:
         if number > self._done:  # I3: panes <= done were complete and acked at commit time
             pane = self._open.get(number)
             if pane is None:
-                pane = self._open[number] = _Pane(offset, (self._watermark, self._closed))
+                pane = self._open[number] = OpenPane(offset, (self._watermark, self._closed))
             seen = hash((event.source, event.id))
             if seen in pane.ids:
                 self._tally("duplicates", offset)
@@ -405,19 +198,19 @@ class Fold:
         if time_s > self._watermark:
             self._advance(time_s)
 
-    def _add(self, pane: _Pane, offset: int, data: Response | Feedback, *, late: bool) -> Rejected | None:
+    def _add(self, pane: OpenPane, offset: int, data: Response | Feedback, *, late: bool) -> Rejected | None:
         service = pane.services.get(data.service)
-        key = _key_of(data)
+        key = key_of(data)
         counted = service.cells.get(key) if service is not None else None
         if counted is None:
-            refused = _refusal(pane, data.service, key[0])
+            refused = refusal(pane, data.service, key[0])
             if refused is not None:
                 return refused
         if service is None:
-            service = pane.services[data.service] = _Service()
+            service = pane.services[data.service] = OpenService()
         service.hwm = offset
         if late:
-            _add_late(service.late, data)
+            add_late_event(service.late, data)
             return None
         if counted is None:
             counted, overflow = service.counted(key)
@@ -484,13 +277,15 @@ class Fold:
         if beat:
             self._beat_closed = self._closed
             self._idle_news = False
+        head = Partials(self.source, self._watermark, self._idle, self._topology, [])
+        told = range(self._partitions) if beat else sorted(items)
         records = [
-            *self._control_records(),
             *(
-                r
-                for p in (range(self._partitions) if beat else sorted(items))
-                for r in self._partials(p, items.get(p, []))
+                record
+                for fact in self._control
+                for record in control_records(fact, self._partitions, self._partition_of)
             ),
+            *(record for partition in told for record in partial_records(head, items.get(partition, []), partition)),
             *self._dead,
         ]
         self._control, self._dead = [], []
@@ -513,105 +308,17 @@ class Fold:
             early = self._early and self._cuts % self._early_cuts == 0
             for name, service in self._open[number].services.items():
                 if (full and service.sent < service.hwm) or (early and service.changed):
-                    partial = _partial(name, number, service, full=full)
+                    partial = partial_of(name, number, service, full=full)
                     items.setdefault(self._partition_of(name), []).append(partial)
             if final:
                 del self._open[number]
         return items
-
-    def _partials(self, partition: int, items: list[facts.Partial]) -> list[Record]:
-        """Records of one partition; only the last carries the marks, so finals come before the watermark they close."""
-        chunks = _chunks(items)
-        key = self.source.encode()
-        last = len(chunks) - 1
-        return [
-            Record(
-                "facts",
-                key,
-                facts.encode(
-                    facts.Partials(
-                        self.source, self._watermark if i == last else None, self._idle, self._topology, chunk
-                    )
-                ),
-                partition,
-            )
-            for i, chunk in enumerate(chunks)
-        ]
-
-    def _control_records(self) -> list[Record]:
-        return [
-            Record("facts", fact.service.encode(), facts.encode(fact), partition)
-            for fact in self._control
-            for partition in (range(self._partitions) if fact.service == "*" else (self._partition_of(fact.service),))
-        ]
 
     def _marks(self, watermark: int, closed: int) -> str:
         marks = Marks(watermark, closed, max(self._closed, self._done), max(self.position, self._sent))
         return _encode_marks(marks).decode()
 
 
-def _refusal(pane: _Pane, service: str, arm: str) -> Rejected | None:
-    """Why an event that would open a new service or cell is not counted, or None."""
-    if service not in pane.services and len(pane.services) >= MAX_SERVICES:
-        return Rejected("too_many_services", f"more than {MAX_SERVICES} services in one minute of one partition")
-    if not is_name(service):
-        return Rejected("bad_service_name", f"not a service name: {service[:40]!r} (pattern {NAME_PATTERN})")
-    if arm != UNATTRIBUTED and not is_name(arm):
-        return Rejected("bad_arm_name", f"not an arm name: {arm[:40]!r} (pattern {NAME_PATTERN})")
-    return None
-
-
 def _time_or(time: str, fallback_s: int) -> int:
     time_s = second_of(time) if time else NO_TIME
     return fallback_s if time_s == NO_TIME else time_s
-
-
-def _chunks(items: list[facts.Partial]) -> list[list[facts.Partial]]:
-    """Runs of partials (already encoded) of about ``RECORD_BYTES``; one empty run when there are none."""
-    chunks: list[list[facts.Partial]] = [[]]
-    size = 0
-    for item in items:
-        if size >= RECORD_BYTES:
-            chunks.append([])
-            size = 0
-        encoded = facts.encode(item)
-        chunks[-1].append(cast("facts.Partial", msgspec.Raw(encoded)))  # encodes to the same bytes, once
-        size += len(encoded)
-    return chunks
-
-
-def _raw_segment(parts: SegmentParts | None) -> str:
-    if parts is None or not (parts.tenant or parts.task_type or parts.region):
-        return ""
-    return SEPARATOR.join((parts.tenant, parts.task_type, parts.region))
-
-
-def _key_of(data: Response | Feedback) -> tuple[str, str, str, int]:
-    if type(data) is Response:
-        segment = "" if data.segment is None else _raw_segment(data.segment)
-        return (data.arm or data.model, segment, data.slice, data.version)
-    receipt = data.receipt  # type: ignore[union-attr]  # narrowed by the line above
-    if receipt is None:
-        return (UNATTRIBUTED, "", "main", 0)
-    return (receipt.arm, _raw_segment(receipt.segment), receipt.slice, receipt.version)
-
-
-def _add_late(late: Late, data: Response | Feedback) -> None:
-    late.n += 1
-    if type(data) is Response:
-        late.cost_usd += data.cost_usd or 0.0
-        late.input_tokens += data.input_tokens
-        late.output_tokens += data.output_tokens
-
-
-def _partial(name: str, number: int, service: _Service, *, full: bool) -> facts.Partial:
-    """The cumulative content of one service's pane: all of it when full, else the changed cells without histograms."""
-    chosen = list(service.cells.items()) if full else service.changed
-    cells = [facts.CountedCell(CellKey(*key), counted.cell()) for key, counted in chosen]
-    histograms = [facts.CountedHistogram(a, s, h) for (a, s), h in service.histograms.items()] if full else []
-    for _, counted in service.changed:
-        counted.changed = False
-    service.changed = []
-    if full:
-        service.sent = service.hwm
-    return facts.Partial(name, number, service.hwm, full, service.late, cells, histograms)

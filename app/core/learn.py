@@ -5,8 +5,8 @@ import msgspec
 from app.core.cell import Cell, add_cell
 from app.core.document import default_document
 from app.core.events import is_name
-from app.core.fold import UNATTRIBUTED
 from app.core.forecast import Spread, spread_of
+from app.core.open_pane import UNATTRIBUTED
 from app.core.pane import ClosedPane
 from app.core.profile import Profile
 from app.core.row import Row

@@ -184,6 +184,8 @@ class Merge:
         limit = self._clocks.log_ms - self._silent_ms
         heard = [c for c in self._clocks.sources.values() if c.heard_ms >= limit]
         watermark = min((max(c.watermark, c.idle) for c in heard), default=NEVER)
+        if watermark == NEVER:
+            return
         closed = (watermark - self._lateness_s) // PANE_S - 1
         if closed <= self._clocks.closed:
             return

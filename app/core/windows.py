@@ -14,8 +14,8 @@ import msgspec
 
 from app.core.cell import Cell, CellKey, Late, Score, Summary, add_cell, add_late
 from app.core.events import rfc3339
-from app.core.fold import UNATTRIBUTED
 from app.core.ids import stable_id
+from app.core.open_pane import UNATTRIBUTED
 from app.core.outputs import AGGREGATE, Output, OutputRole
 from app.core.pane import ClosedPane
 from app.core.sketch import Histogram, merge_into, pack, quantile

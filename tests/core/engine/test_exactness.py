@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from app.core import fold
+from app.core import facts_records
 from app.core.events import FeedbackEvent, ResponseEvent
 from tests.core.engine import world
 from tests.core.engine.world import PARTITIONS, Log, Said
@@ -16,7 +16,7 @@ SEEDS = range(20)
 @pytest.fixture(autouse=True)
 def small_records(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flush of more than one record must be usual here."""
-    monkeypatch.setattr(fold, "RECORD_BYTES", 1)
+    monkeypatch.setattr(facts_records, "RECORD_BYTES", 1)
 
 
 def expected(logs: dict[str, Log]) -> tuple[Counter[tuple[str, int, str]], Counter[str]]:

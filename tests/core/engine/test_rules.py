@@ -5,17 +5,18 @@ text that implements it; the property is the one of ``test_exactness``.
 """
 
 import inspect
-import random
 import sys
 from types import ModuleType
 
 import pytest
 
-from app.core import fold, merge, table
+from app.core import facts_records, fold, merge, table
 from tests.core.engine import test_exactness as exactness
 from tests.core.engine import world
 
 SEEDS = 60
+LIKELY = (0, 2, 3, 10, 12, 16)
+"""Seeds that were seen to break a rule, tried first: nothing but time depends on it."""
 
 RULES = {
     "I1 duplicates are found by id": (fold, "if seen in pane.ids:", "if False:"),
@@ -26,9 +27,9 @@ RULES = {
     "I3c commit at the first offset of the oldest open pane": (fold, "if pane.first < offset:", "if False:"),
     "I3d done never goes back": (fold, "max(self._closed, self._done)", "self._closed"),
     "I4 the last record of a flush carries the watermark": (
-        fold,
-        "self._watermark if i == last else None",
-        "self._watermark",
+        facts_records,
+        "head.watermark if i == last else None",
+        "head.watermark",
     ),
     "I7 the final partial is sent": (fold, "full = final or", "full ="),
     "O1 the highest hwm wins": (merge, "if partial.hwm < known.hwm or (partial.hwm == known.hwm and known.full):", "if False:"),
@@ -50,6 +51,12 @@ RULES = {
 }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def small_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in ``test_exactness``."""
+    monkeypatch.setattr(facts_records, "RECORD_BYTES", 1)
+
+
 def without(module: ModuleType, text: str, instead: str) -> ModuleType:
     """A copy of ``module`` with ``text`` replaced."""
     source = inspect.getsource(module)
@@ -64,8 +71,10 @@ def install(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
     module, text, instead = RULES[rule]
     copy = without(module, text, instead)
     if module is fold:
-        monkeypatch.setattr(copy, "RECORD_BYTES", 1)
         monkeypatch.setattr(world, "Fold", copy.Fold)
+    elif module is facts_records:
+        monkeypatch.setattr(copy, "RECORD_BYTES", 1)
+        monkeypatch.setattr(fold, "partial_records", copy.partial_records)
     elif module is merge:
         monkeypatch.setattr(world, "Merge", copy.Merge)
     else:
@@ -84,6 +93,4 @@ def broken(seed: int) -> bool:
 @pytest.mark.parametrize("rule", RULES)
 def test_without_the_rule_the_property_breaks(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
     install(monkeypatch, rule)
-    order = list(range(SEEDS))
-    random.Random(0).shuffle(order)
-    assert any(broken(seed) for seed in order), f"{rule}: {SEEDS} seeds pass without it"
+    assert any(broken(seed) for seed in (*LIKELY, *range(SEEDS))), f"{rule}: {SEEDS} seeds pass without it"
