@@ -17,6 +17,7 @@ import msgspec
 
 from app.core import facts, service
 from app.core.batch import Batch
+from app.core.clocks import Clocks
 from app.core.events import is_name
 from app.core.facts import NEVER, ControlFact, Partial, Partials
 from app.core.outputs import Output
@@ -43,22 +44,6 @@ class KeptWindows(msgspec.Struct, frozen=True, array_like=True):
 
     applied: int
     windows: Windows
-
-
-class SourceClock(msgspec.Struct, array_like=True):
-    """What a source last said: watermark and idle mark (event seconds), log time it was last heard (ms)."""
-
-    watermark: int = NEVER
-    idle: int = NEVER
-    heard_ms: int = 0
-
-
-class Clocks(msgspec.Struct, array_like=True):
-    """Every source's clock, the log time (ms) and the newest closed pane."""
-
-    sources: dict[str, SourceClock] = {}
-    log_ms: int = 0
-    closed: int = NEVER
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -125,8 +110,7 @@ class Merge:
 
     def silent(self, after_ms: int) -> list[str]:
         """Sources not heard for ``after_ms`` of log time: they hold every close until ``silent_s`` (alarm, O9)."""
-        limit = self._clocks.log_ms - after_ms
-        return sorted(name for name, clock in self._clocks.sources.items() if clock.heard_ms < limit)
+        return self._clocks.silent(after_ms)
 
     # ---- fold ----
     def fold(self, batch: Batch) -> None:
@@ -158,38 +142,15 @@ class Merge:
                 self._first[partial.pane] = (offset, before)
             parts = pane.setdefault(partial.service, {})
             parts[fact.source] = _newest(parts.get(fact.source), partial)
-        self._hear(fact)
+        self._clocks.hear(fact, self._silent_ms)
         self._advance(offset)
-
-    def _hear(self, fact: Partials) -> None:
-        clocks = self._clocks
-        for topic, count in fact.topology.items():  # O4: a source counts from the moment the log declares it
-            if f"{topic}-{count - 1}" not in clocks.sources:
-                for partition in range(count):
-                    clocks.sources.setdefault(f"{topic}-{partition}", SourceClock(heard_ms=clocks.log_ms))
-        clock = clocks.sources.setdefault(fact.source, SourceClock())
-        clock.heard_ms = clocks.log_ms
-        if fact.watermark is not None:
-            clock.watermark = max(clock.watermark, fact.watermark)
-        if fact.idle is not None:
-            clock.idle = max(clock.idle, fact.idle)
-        limit = clocks.log_ms - self._silent_ms
-        for name in [
-            n for n, c in clocks.sources.items() if c.heard_ms < limit and n.rpartition("-")[0] not in fact.topology
-        ]:
-            del clocks.sources[name]  # a topic taken out of the settings must not mark every pane incomplete for ever
 
     # ---- close (O4, O8) ----
     def _advance(self, offset: int) -> None:
-        limit = self._clocks.log_ms - self._silent_ms
-        heard = [c for c in self._clocks.sources.values() if c.heard_ms >= limit]
-        watermark = min((max(c.watermark, c.idle) for c in heard), default=NEVER)
-        if watermark == NEVER:
-            return
+        watermark, complete = self._clocks.group(self._silent_ms)
         closed = (watermark - self._lateness_s) // PANE_S - 1
-        if closed <= self._clocks.closed:
+        if watermark == NEVER or closed <= self._clocks.closed:
             return
-        complete = len(heard) == len(self._clocks.sources)
         panes: dict[str, list[RawPane]] = {}
         for number in sorted(n for n in self._open if n <= closed):
             for name, parts in self._open.pop(number).items():

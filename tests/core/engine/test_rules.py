@@ -8,9 +8,10 @@ import inspect
 import sys
 from types import ModuleType
 
+import msgspec
 import pytest
 
-from app.core import facts_records, fold, merge, table
+from app.core import clocks, facts_records, fold, merge, table
 from tests.core.engine import test_exactness as exactness
 from tests.core.engine import world
 
@@ -37,7 +38,7 @@ RULES = {
     "O2 a command happens once per facts offset": (merge, "offset <= kept.applied or fact.offset", "fact.offset"),
     "O3 start from the writer's own meta row": (merge, "self._clocks = _decode_clocks(services[key])", "pass"),
     "O3 the meta row comes after the rows": (table, "return (*rows, *extra,", "return (*extra, *rows,"),
-    "O4 a source counts once the log declares it": (merge, "for topic, count in fact.topology.items():", "for topic, count in ():"),
+    "O4 a source counts once the log declares it": (clocks, "for topic, count in fact.topology.items():", "for topic, count in ():"),
     "O5a every incarnation has its own keys": (table, "self._writer = writer.encode()", 'self._writer = b"w"'),
     "O5b the first cut rewrites loaded rows": (table, "self._changed = set(self.values)", "self._changed = set()"),
     "O5c the largest applied wins": (table, "kept.applied > known.applied", "False"),
@@ -75,6 +76,9 @@ def install(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
     elif module is facts_records:
         monkeypatch.setattr(copy, "RECORD_BYTES", 1)
         monkeypatch.setattr(fold, "partial_records", copy.partial_records)
+    elif module is clocks:
+        monkeypatch.setattr(merge, "Clocks", copy.Clocks)
+        monkeypatch.setattr(merge, "_decode_clocks", msgspec.msgpack.Decoder(copy.Clocks).decode)
     elif module is merge:
         monkeypatch.setattr(world, "Merge", copy.Merge)
     else:
