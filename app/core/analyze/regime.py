@@ -4,51 +4,43 @@ from math import log, sqrt
 
 import msgspec
 
+from app.core.analyze.usual import MEMORY, PACE
+
 FLOOR = 1e-4
 """A recent variance below this share of the long-run one counts as this share."""
-ROUNDING = 1e-18
-TINY = 1e-300
+LEAST = 0.01
+"""The logarithm of the recent variance is taken to vary by at least this (a variance)."""
 
 
 class Regime(msgspec.Struct, array_like=True):
-    """The logarithm of the recent variance (over about ``span`` points), standardised by its own history.
+    """The logarithm of the variance of about the last ``span`` points, standardised by its own history.
 
     Only rises count: a series that falls silent shows it in its level.
     """
 
-    span: float
-    memory: float
-    count: int = 0
+    span: int
     recent: float = 0.0
     recent_variance: float = 0.0
     mean: float = 0.0
     variance: float = 0.0
-    log_mean: float = 0.0
-    log_variance: float = 0.0
 
-    def step(self, value: float) -> float:
-        """The score of ``value``, at least 0 (and 0 for the first 2 spans); ``value`` is learned after."""
-        n = self.count
-        self.count = n + 1
-        if not n:
-            self.recent = self.mean = value
-            return 0.0
-        rate = max(1.0 / self.memory, 1.0 / (n + 1))
-        error = value - self.mean
-        self.mean += rate * error
-        self.variance += rate * (error * error * (1.0 - rate) - self.variance)
-        rate = max(2.0 / (self.span + 1.0), 1.0 / (n + 1))
+    def step(self, value: float, count: int, spread: float, grain: float) -> float:
+        """The score of ``value``, at least 0, and 0 during the first two spans; then learn it. Arguments as of ``Level``."""
+        pace = 2.0 / (self.span + 1.0)
+        if pace * (count + 1) < 1.0:
+            pace = 1.0 / (count + 1)
         error = value - self.recent
-        self.recent += rate * error
-        self.recent_variance = (1.0 - rate) * (self.recent_variance + rate * error * error)
-        return self._standardised() if n >= self.span else 0.0
+        self.recent += pace * error
+        self.recent_variance = (1.0 - pace) * (self.recent_variance + pace * error * error)
+        if count < self.span:
+            return 0.0
+        return self._standardised(max(self.recent_variance, FLOOR * spread * spread) + grain * grain, count)
 
-    def _standardised(self) -> float:
-        seen = self.count - self.span
-        spread = max(self.recent_variance, FLOOR * self.variance) + ROUNDING * self.mean * self.mean + TINY
-        error = log(spread) - self.log_mean
-        score = max(error / sqrt(max(self.log_variance, 0.01)), 0.0) if seen > self.span else 0.0
-        rate = max(1.0 / self.memory, 1.0 / seen)
-        self.log_mean += rate * error
-        self.log_variance += rate * (error * error * (1.0 - rate) - self.log_variance)
+    def _standardised(self, variance: float, count: int) -> float:
+        seen = count - self.span + 1
+        error = log(variance) - self.mean
+        score = error / sqrt(max(self.variance, LEAST)) if seen > self.span and error > 0.0 else 0.0
+        pace = 1.0 / seen if seen < MEMORY else PACE
+        self.mean += pace * error
+        self.variance += pace * (error * error * (1.0 - pace) - self.variance)
         return score

@@ -13,23 +13,26 @@ from app.core.analyze.level import Level
 from app.core.analyze.regime import Regime
 from app.core.analyze.scored import NOTHING, Scored
 from app.core.analyze.seasonal import Seasonal
-
-DAY_S = 86_400.0
-MEMORY = 2000.0
-HUGE = 1e100
-"""Values beyond are taken as this, so that no square overflows."""
-SURE = 1000.0
-"""One view says at most this."""
-
+from app.core.analyze.usual import MEMORY, PACE, Usual
 
 THRESHOLD = 5.0
+HUGE = 1e100
+"""Values beyond are taken as this, so that no cube overflows."""
+FAR = 100.0
+"""A value farther than this many standard deviations from the mean counts as this far."""
+SURE = 1000.0
+"""One view says at most this."""
+ROUNDING = 1e-9
+"""Differences below this share of the mean are rounding, not change."""
+TINY = 1e-100
 
 
 class Scorer(msgspec.Struct, array_like=True):
-    """Scores one series point by point. The whole state is this struct: ``snapshot`` and ``restore`` lose nothing.
+    """Scores one series point by point: the root of the summed squares of four views, each about in standard deviations.
+    The whole state is this struct, about 2 kB: ``snapshot`` and ``restore`` lose nothing.
 
     >>> scorer = Scorer.new()
-    >>> [scorer.step(60.0 * i, 1.0).alert for i in range(1000)].count(True)
+    >>> sum(scorer.step(60.0 * i, 1.0).alert for i in range(1000))
     0
     >>> scorer.step(60_000.0, 50.0).alert
     True
@@ -38,37 +41,37 @@ class Scorer(msgspec.Struct, array_like=True):
     short: Level
     long: Level
     regime: Regime
-    daily: Seasonal
+    seasonal: Seasonal
     fatigue: Fatigue
+    count: int = 0
+    mean: float = 0.0
+    variance: float = 0.0
 
     @classmethod
     def new(cls, threshold: float = THRESHOLD) -> "Scorer":
-        """A scorer that has seen nothing; scores from ``threshold`` on are alerts."""
-        return cls(
-            Level(20.0, MEMORY),
-            Level(100.0, MEMORY),
-            Regime(60.0, MEMORY),
-            Seasonal.make(24, DAY_S, memory=MEMORY, forget=0.05),
-            Fatigue(threshold=threshold, quiet=200, memory=3000.0, weight=0.2),
-        )
+        """A scorer that has seen nothing; a score from ``threshold`` on is an alert."""
+        return cls(Level(20, Usual()), Level(100, Usual()), Regime(60), Seasonal.new(), Fatigue(threshold))
 
     def step(self, time_s: float, value: float) -> Scored:
-        """Score ``value`` at ``time_s`` (seconds since 1970), then learn it. A value that is not finite scores 0 and
-        teaches nothing.
+        """Score ``value`` at ``time_s`` (seconds since 1970), then learn it. What is not finite scores 0 and teaches
+        nothing.
         """
-        if not isfinite(value):
+        if not (isfinite(value) and isfinite(time_s)):
             return NOTHING
-        value = min(max(value, -HUGE), HUGE)
-        views = (
-            self.short.step(value),
-            self.long.step(value),
-            self.regime.step(value),
-            self.daily.step(time_s, value),
-        )
+        count, mean, spread = self.count, self.mean, sqrt(self.variance)
+        if not count:
+            mean = self.mean = value
+        grain = ROUNDING * abs(mean) + TINY
+        value = self._bounded(value, mean, spread)
         total = 0.0
-        for view in views:
-            bounded = min(abs(view), SURE)
-            total += bounded * bounded
+        for view in (
+            self.short.step(value, count, mean, spread, grain),
+            self.long.step(value, count, mean, spread, grain),
+            self.regime.step(value, count, spread, grain),
+            self.seasonal.step(time_s, value, spread, grain),
+        ):
+            total += view * view if -SURE < view < SURE else SURE * SURE
+        self._learn(value)
         return Scored(*self.fatigue.step(sqrt(total)))
 
     def snapshot(self) -> bytes:
@@ -79,3 +82,15 @@ class Scorer(msgspec.Struct, array_like=True):
     def restore(cls, snapshot: bytes) -> "Scorer":
         """The scorer a snapshot was made of; ``msgspec.DecodeError`` when it is none."""
         return msgspec.msgpack.decode(snapshot, type=cls)
+
+    @staticmethod
+    def _bounded(value: float, mean: float, spread: float) -> float:
+        far = FAR * spread if spread > 0.0 else HUGE
+        return max(-HUGE, mean - far, min(value, mean + far, HUGE))
+
+    def _learn(self, value: float) -> None:
+        n = self.count = self.count + 1
+        pace = 1.0 / n if n < MEMORY else PACE
+        error = value - self.mean
+        self.mean += pace * error
+        self.variance += pace * (error * error * (1.0 - pace) - self.variance)
