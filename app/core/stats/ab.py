@@ -71,10 +71,10 @@ def update(state: Experiment, control: Sums, challengers: tuple[Sums, ...], rule
     known = state.challengers or (Sums(),) * len(challengers)
     if len(known) != len(challengers):
         raise ValueError(f"the experiment has {len(known)} challengers, this look has {len(challengers)}")
-    if not all(_numbers(arm) for arm in (control, *challengers)):
-        return msgspec.structs.replace(state, skipped=state.skipped + 1)
     arms = tuple(a + b for a, b in zip(known, challengers, strict=True))
     total = state.control + control
+    if not all(_numbers(arm) for arm in (control, *challengers, total, *arms)):
+        return msgspec.structs.replace(state, skipped=state.skipped + 1)
     smallest = state.p_values or (1.0,) * len(arms)
     p_values = tuple(min(p, _p_value(total, arm, len(arms), rule)) for p, arm in zip(smallest, arms, strict=True))
     return Experiment(total, arms, p_values, state.skipped)

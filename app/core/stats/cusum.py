@@ -1,19 +1,21 @@
 """Batch CUSUM: has the mean of a metric moved? Once per closed pane, from its sums.
 
-    up = max(0, up + sum z - k n),  down = max(0, down - sum z - k n),  z = (x - mean) / sd of the reference
+    up = max(0, up + d (sum z - n d / 2)),  down = max(0, down - d (sum z + n d / 2)),  z = (x - mean) / sd
 
-(Page, Biometrika 1954, on batches; the alarm comes when either reaches h.) Sums are all that is kept of a pane, so the
-path inside it is not seen: batches alarm less often than single samples and at most one pane later. Latency and cost
-are given as logarithms. z is in standard deviations, k and h too.
+is Page's CUSUM (Biometrika 1954) of the reference k = d / 2, in nats: 2 k times the customary S. It is the likelihood
+ratio of a shift by d, so panes of any size add up, and the alarm level hardly depends on traffic. d is ``SHIFT``
+standard deviations, less in large panes, whose means are known better (``PANE_SHIFT`` standard errors of a pane).
+Sums are all that is kept of a pane: batches alarm less often than single samples, and at most about a pane later.
+Latency and cost are given as logarithms.
 
-With k = .24 and h = 15.3: .09 false alarms per 1,000 samples, a shift of half a standard deviation found after 47
-samples (docs/evidence/calibration.md; ``arl`` by Siegmund, 1985). The usual k = .25, h = 16 is 10 % slower.
+At one observation a pane: .09 false alarms per 1,000, a shift of half a standard deviation found after 47 (measured in
+docs/evidence/calibration.md); k = .25, h = 16, the usual choice, takes 10 % longer.
 
 >>> state = Cusum()
 >>> for x in range(1100): state = update(state, Sums(1, x % 2, x % 2))
 >>> alarm(state)
 False
->>> alarm(update(state, Sums(40, 40.0, 40.0)))
+>>> alarm(update(state, Sums(100, 100.0, 100.0)))
 True
 """
 
@@ -23,16 +25,16 @@ import msgspec
 
 from app.core.stats.reference import Normal, Sums, forgot_recent, learned, scale
 
-K = 0.24
-H = 15.3
-FLOOR = 0.0
+SHIFT = 0.48
+PANE_SHIFT = 1.0
+LIMIT = 7.35
 LARGEST = 1e9
 """No evidence counts for more, so that states stay finite."""
 
 
 class Cusum(msgspec.Struct, frozen=True, array_like=True):
-    """State of one metric. ``up`` and ``down``: evidence in standard deviations, 0 at rest; ``n``: observations since
-    the later of both was last 0 (how long ago the change may have begun); ``skipped``: panes that were not numbers.
+    """State of one metric. ``up``, ``down``: evidence in nats, 0 at rest; ``n_up``, ``n_down``: observations since that
+    was last 0 (about how long ago the change began); ``skipped``: panes whose sums were no numbers.
     """
 
     normal: Normal = Normal()
@@ -43,10 +45,10 @@ class Cusum(msgspec.Struct, frozen=True, array_like=True):
     skipped: int = 0
 
 
-def update(state: Cusum, pane: Sums, *, k: float = K, h: float = H, floor: float = FLOOR) -> Cusum:
+def update(state: Cusum, pane: Sums, *, limit: float = LIMIT, floor: float = 0.0) -> Cusum:
     """Add a closed pane. Empty panes change nothing; sums that are not finite are counted and left out.
 
-    ``floor``: least standard deviation of one observation. ``h``: from here on nothing is learned as normal.
+    ``floor``: least standard deviation of one observation. ``limit``: from here on nothing is learned as normal.
     """
     if not pane.usable:
         return msgspec.structs.replace(state, skipped=state.skipped + 1) if pane.n > 0 else state
@@ -55,10 +57,10 @@ def update(state: Cusum, pane: Sums, *, k: float = K, h: float = H, floor: float
         return msgspec.structs.replace(state, normal=learned(normal, pane))
     reference = normal.reference
     sigma = scale(reference, floor) * math.sqrt(reference.dispersion)
-    z = (pane.total - pane.n * reference.mean) / sigma
-    up, down = _step(state.up + z - k * pane.n), _step(state.down - z - k * pane.n)
+    d, z = shift(pane.n), (pane.total - pane.n * reference.mean) / sigma
+    up, down = _step(state.up + d * (z - 0.5 * d * pane.n)), _step(state.down - d * (z + 0.5 * d * pane.n))
     return Cusum(
-        normal=learned(normal, pane) if max(up, down) < h else forgot_recent(normal),
+        normal=learned(normal, pane) if max(up, down) < limit else forgot_recent(normal),
         up=up,
         down=down,
         n_up=state.n_up + pane.n if up > 0.0 else 0,
@@ -67,14 +69,14 @@ def update(state: Cusum, pane: Sums, *, k: float = K, h: float = H, floor: float
     )
 
 
-def alarm(state: Cusum, h: float = H) -> bool:
+def alarm(state: Cusum, limit: float = LIMIT) -> bool:
     """Whether the mean has moved, up or down."""
-    return max(state.up, state.down) >= h
+    return max(state.up, state.down) >= limit
 
 
-def level(state: Cusum, h: float = H) -> float:
+def level(state: Cusum, limit: float = LIMIT) -> float:
     """Share of the way to an alarm, in [0, 1]; 1 means alarm."""
-    return min(1.0, max(state.up, state.down) / h)
+    return min(1.0, max(state.up, state.down) / limit)
 
 
 def restarted(state: Cusum) -> Cusum:
@@ -87,18 +89,24 @@ def rebaselined(state: Cusum) -> Cusum:
     return Cusum(skipped=state.skipped)
 
 
-def arl(h: float, k: float = K) -> float:
-    """Average run length to a false alarm in independent samples, both sides (Siegmund's approximation, 1985)."""
-    reach = 2.0 * k * (h + 1.166)
-    return math.inf if reach > 700.0 else (math.exp(reach) - reach - 1.0) / (4.0 * k * k)
+def shift(n: float) -> float:
+    """The shift, in standard deviations of one observation, that panes of ``n`` observations are tuned to find."""
+    return min(SHIFT, PANE_SHIFT / math.sqrt(n))
 
 
-def limit_for(arl_samples: float, k: float = K) -> float:
-    """The h with this average run length in samples (relative error of h below 1e-9); at least 1."""
-    low, high = 1.0, 400.0
-    for _ in range(60):
+def arl_panes(limit: float, samples_per_pane: float = 1.0) -> float:
+    """Average panes to a false alarm, both sides, of independent values (Siegmund's approximation, 1985)."""
+    d = shift(samples_per_pane) * math.sqrt(samples_per_pane)
+    reach = limit + 1.166 * d
+    return math.inf if reach > 700.0 else (math.exp(reach) - reach - 1.0) / (d * d)
+
+
+def limit_for(panes: float, samples_per_pane: float = 1.0) -> float:
+    """The level with this average run in panes (to 1e-9), at least 1."""
+    low, high = 1.0, 700.0
+    for _ in range(50):
         middle = 0.5 * (low + high)
-        low, high = (low, middle) if arl(middle, k) >= arl_samples else (middle, high)
+        low, high = (low, middle) if arl_panes(middle, samples_per_pane) >= panes else (middle, high)
     return high
 
 

@@ -1,9 +1,10 @@
 """O'Brien-Fleming bounds by spending: planned looks and a planned maximum, at about the price of one fixed test.
 
-Until a share t of the planned information is in, the error spent is alpha*(t) = 4 (1 - Phi(z_{alpha/4} / sqrt(t))), half
-of it on either side (Lan and DeMets, Biometrika 1983); the bound at each look is the one that spends exactly that, given the looks before
-(recursive integration of Armitage, McPherson, Rowe, JRSS A 1969). Looks may fall at other shares than planned: what
-counts is when they happened, not what they showed. Use the confidence sequence where no maximum is planned.
+Until a share t of the planned information is in, the error spent is alpha*(t) = 4 (1 - Phi(z_{alpha/4} / sqrt(t))),
+half of it on either side (Lan and DeMets, Biometrika 1983); the bound at each look is the one that spends exactly that,
+given the looks before (recursive integration of Armitage, McPherson, Rowe, JRSS A 1969). Looks may fall at other shares
+than planned: what counts is when they happened, not what they showed. Use the confidence sequence where no maximum is
+planned.
 
 >>> [round(z, 2) for z in bounds((0.2, 0.4, 0.6, 0.8, 1.0))]
 [4.88, 3.36, 2.68, 2.29, 2.03]

@@ -18,7 +18,7 @@ import msgspec
 from app.core.stats.reference import Normal, Sums, forgot_recent, learned, scale
 
 RATIO = 2.0
-H = 6.9
+LIMIT = 6.9
 LARGEST = 1e9
 
 
@@ -30,7 +30,7 @@ class Spread(msgspec.Struct, frozen=True, array_like=True):
     skipped: int = 0
 
 
-def update(state: Spread, pane: Sums, *, ratio: float = RATIO, h: float = H, floor: float = 0.0) -> Spread:
+def update(state: Spread, pane: Sums, *, ratio: float = RATIO, limit: float = LIMIT, floor: float = 0.0) -> Spread:
     """Add a closed pane. Empty panes change nothing; sums that are not finite are counted and left out."""
     if not pane.usable:
         return msgspec.structs.replace(state, skipped=state.skipped + 1) if pane.n > 0 else state
@@ -41,18 +41,18 @@ def update(state: Spread, pane: Sums, *, ratio: float = RATIO, h: float = H, flo
     square = max(0.0, pane.squares - 2.0 * mean * pane.total + pane.n * mean * mean) / (sigma * sigma)
     step = 0.5 * square * (1.0 - 1.0 / ratio) - 0.5 * pane.n * math.log(ratio)
     evidence = min(LARGEST, max(0.0, state.evidence + step))
-    kept = learned(normal, pane) if evidence < h else forgot_recent(normal)
+    kept = learned(normal, pane) if evidence < limit else forgot_recent(normal)
     return Spread(kept, evidence, state.skipped)
 
 
-def alarm(state: Spread, h: float = H) -> bool:
+def alarm(state: Spread, limit: float = LIMIT) -> bool:
     """Whether the scatter has grown."""
-    return state.evidence >= h
+    return state.evidence >= limit
 
 
-def level(state: Spread, h: float = H) -> float:
+def level(state: Spread, limit: float = LIMIT) -> float:
     """Share of the way to an alarm, in [0, 1]; 1 means alarm."""
-    return min(1.0, state.evidence / h)
+    return min(1.0, state.evidence / limit)
 
 
 def restarted(state: Spread) -> Spread:
