@@ -1,9 +1,8 @@
 """Rings of pane values: the state of every detector that River or the scorer brings, and nothing is pickled.
 
 At each close the newest value of a metric of an arm joins its ring of at most ``SIZE`` values, and the detector, made
-anew, is run over the ring: about 30 us for ADWIN (Bifet and Gavalda, 2007). An alert cuts the ring, to what the
-detector keeps of it or else to the alert itself, so that one change alarms once and what follows is judged on its own.
-Panes, not requests, are the unit: one value a minute.
+anew, is run over the ring: about 30 us for ADWIN (Bifet and Gavalda, 2007). An alert cuts the ring there, so
+that one change alarms once and what follows is judged on its own. Panes, not requests, are the unit: one value a minute.
 
 Limits: ADWIN looks at every 32nd value while the ring fills; KSWIN costs milliseconds a ring; PageHinkley needs values
 of about unit size, or its own threshold.
@@ -61,35 +60,35 @@ def pushed(ring: Ring, value: float) -> Ring:
 
 
 def watched(ring: Ring, name: str = DEFAULT, threshold: float | None = None) -> tuple[Ring, Alert | None]:
-    """Run the detector called ``name`` (``analyze.named``) over the ring. On an alert, the newest part of the ring.
+    """Run the detector called ``name`` (``analyze.named``) over the ring. On an alert, the ring from its last one on.
 
     ``threshold``: score from which a value is an alert, for detectors that give scores. Errors as in ``analyze.named``.
     """
     found = _drift(ring, name) if name.startswith(DRIFT) and threshold is None else _scored(ring, name, threshold)
     if found is None:
         return ring, None
-    at, score, kept = found
-    cut = msgspec.structs.replace(ring, values=ring.values[at + 1 - kept :], alerts=ring.alerts + 1)
+    at, score = found
+    cut = msgspec.structs.replace(ring, values=ring.values[at:], alerts=ring.alerts + 1)
     return cut, Alert(name, ring.seen - len(ring.values) + at, score)
 
 
-def _drift(ring: Ring, name: str) -> tuple[int, float, int] | None:
-    """(place of the last alert, 1, values up to it that are kept): drift detectors by a loop of their own, for speed."""
+def _drift(ring: Ring, name: str) -> tuple[int, float] | None:
+    """Place of the last alert and its score; drift detectors have a loop of their own, for speed."""
     model, found = _drift_class(name)(), None
     for i, value in enumerate(ring.values):
         model.update(value)
         if model.drift_detected:
-            found = (i, 1.0, max(1, min(i + 1, int(getattr(model, "width", 1)))))
+            found = (i, 1.0)
     return found
 
 
-def _scored(ring: Ring, name: str, threshold: float | None) -> tuple[int, float, int] | None:
+def _scored(ring: Ring, name: str, threshold: float | None) -> tuple[int, float] | None:
     """As ``_drift``; times are those of the panes, so that rules with a time of day see one."""
     model, first, found = detector(name, threshold), ring.seen - len(ring.values), None
     for i, value in enumerate(ring.values):
         scored = model.step(PANE_S * (first + i), value)
         if scored.alert:
-            found = (i, scored.score, 1)
+            found = (i, scored.score)
     return found
 
 
@@ -97,7 +96,7 @@ def _scored(ring: Ring, name: str, threshold: float | None) -> tuple[int, float,
 def _drift_class(name: str) -> Callable[[], Any]:
     detector(name)  # says what is wrong with a name
     module, _, cls = name.rpartition(".")
-    found: Callable[[], Any] = getattr(import_module(module), cls)
+    found: Callable[..., Any] = getattr(import_module(module), cls)
     return partial(found, seed=1) if "seed" in signature(found).parameters else found
 
 
