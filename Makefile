@@ -31,7 +31,7 @@ demo: .venv/.runtime ## Show the whole loop: no Docker, no JVM, under two minute
 ##@ Check it
 
 .PHONY: test
-test: lint unit e2e-mock e2e ## Everything: lint, types, imports, unit tests, end to end on the mock cluster and on real Kafka
+test: lint unit simulations e2e-mock e2e ## Everything: lint, types, imports, unit tests, end to end on the mock cluster and on real Kafka
 
 .PHONY: lint
 lint: .venv/.dev ## Style (ruff), types (mypy strict), layers (import-linter)
@@ -46,7 +46,11 @@ format: .venv/.dev ## Let ruff mend and format what it can
 
 .PHONY: unit
 unit: .venv/.dev ## Unit and property tests
-	@echo "== unit tests" && $(PYTEST) -q -m "not e2e"
+	@echo "== unit tests" && $(PYTEST) -q -n 2 -m "not e2e and not simulation"
+
+.PHONY: simulations
+simulations: .venv/.dev ## Property tests and replicated simulations: engines, statistics, a service's life
+	@echo "== simulations" && $(PYTEST) -q -n 2 -m simulation
 
 .PHONY: e2e-mock
 e2e-mock: .venv/.dev ## End to end on the mock cluster inside the test process

@@ -27,6 +27,8 @@ from app.core.assign import (
 from app.core.events import SegmentParts
 from app.core.split import ArmDefinition, Split, TrialSlice
 
+pytestmark = pytest.mark.simulation
+
 GOLDEN = Path(__file__).parents[1] / "golden"
 IDS = [f"session-{i}" for i in range(20_000)]
 FAINT = 1e-4

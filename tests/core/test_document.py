@@ -29,6 +29,8 @@ from app.core.document import (
 from app.core.document.reference import reference
 from app.core.document.schema import tables
 
+pytestmark = pytest.mark.simulation
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
 TWO_ARMS = '[[arms]]\nname = "large"\n[[arms]]\nname = "small"\n'

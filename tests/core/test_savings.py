@@ -7,6 +7,8 @@ import pytest
 from app.core.cell import Cell
 from app.core.savings import Answered, Moments, Savings, Shares, add_minute, estimate, moments_of
 
+pytestmark = pytest.mark.simulation
+
 H = 0.05
 
 

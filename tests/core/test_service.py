@@ -8,6 +8,8 @@ from app.core.document import ServiceDocument, from_object
 from app.core.outputs import DECIDED, FAILED, PROPOSED, REFUSED, ROLLED_BACK, SPLIT, VERIFIED
 from tests.core.loop import SERVICE, Arm, Loop
 
+pytestmark = pytest.mark.simulation
+
 GOOD = Arm(cost=0.002, quality=0.79, latency=700)
 BAD = Arm(cost=0.002, quality=0.60, latency=700)
 

@@ -13,6 +13,8 @@ from app.core.trial import Guardrails, Trial, next_step, observe, open_trial
 from app.core.verdict import Verdict, judge
 from benchmarks.worlds import World, roll_out
 
+pytestmark = pytest.mark.simulation
+
 RULES = Guardrails()
 BETA = World(quality_sd=0.11, quality=0.85)
 

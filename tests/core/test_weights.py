@@ -22,6 +22,8 @@ from app.core.weights import (
     with_arms,
 )
 
+pytestmark = pytest.mark.simulation
+
 OBJECTIVE = Objective(quality=0.7, cost=0.3, latency=0.0, cost_max_usd=0.02)
 ARMS = ("a", "b", "c", "d")
 Levels = dict[tuple[str, str], float]

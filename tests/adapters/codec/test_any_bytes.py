@@ -24,6 +24,8 @@ from app.core.events import (
 )
 from tests.adapters.codec.samples import RESPONSE, envelope, headers
 
+pytestmark = pytest.mark.simulation
+
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)

@@ -10,6 +10,8 @@ from app.core.events import FeedbackEvent, ResponseEvent
 from tests.core.engine import world
 from tests.core.engine.world import PARTITIONS, Log, Said
 
+pytestmark = pytest.mark.simulation
+
 SEEDS = range(20)
 
 
@@ -26,8 +28,7 @@ def expected(logs: dict[str, Log]) -> tuple[Counter[tuple[str, int, str]], Count
     for log in logs.values():
         watermark, closed = -(1 << 60), -(1 << 60)
         seen: set[tuple[int, str, str]] = set()
-        for _, value in log:
-            event = world.decode(value, ())
+        for event in (event for _, value in log for event in world.events_of(value)):
             if not isinstance(event, ResponseEvent | FeedbackEvent):
                 continue
             time_s = world_time(event.time)

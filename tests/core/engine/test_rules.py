@@ -15,6 +15,8 @@ from app.core import clocks, facts_records, fold, merge, table
 from tests.core.engine import test_exactness as exactness
 from tests.core.engine import world
 
+pytestmark = pytest.mark.simulation
+
 SEEDS = 60
 LIKELY = (0, 2, 3, 10, 12, 16)
 """Seeds that were seen to break a rule, tried first: nothing but time depends on it."""

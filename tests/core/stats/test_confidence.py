@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from app.core.stats import normal
 from app.core.stats.confidence import half_width, mixture, p_value, pairs_needed
 
+pytestmark = pytest.mark.simulation
+
 counts = st.floats(1, 1e7)
 alphas = st.floats(1e-5, 0.3)
 

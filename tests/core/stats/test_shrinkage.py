@@ -5,6 +5,8 @@ import pytest
 
 from app.core.stats.shrinkage import additive, interaction, shrink
 
+pytestmark = pytest.mark.simulation
+
 
 def table(rng: np.random.Generator, t2: float, s2: float) -> tuple[np.ndarray, np.ndarray]:
     truth = rng.normal(0, 0.2, (6, 1)) + rng.normal(0, 0.3, (1, 5)) + rng.normal(0, np.sqrt(t2), (6, 5))

@@ -12,6 +12,8 @@ from app.core.stats.moments import ArmSums, add
 from app.core.stats.reward import Objective
 from app.core.stats.two_window import BUCKET_N, BUCKETS, Bucket, bucket_of, changed_since, keep_newest, pushed
 
+pytestmark = pytest.mark.simulation
+
 OBJECTIVE = Objective()
 Minute = tuple[ArmSums, ...]
 

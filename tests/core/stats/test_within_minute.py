@@ -23,6 +23,8 @@ from app.core.stats.within_minute import (
     variance_of,
 )
 
+pytestmark = pytest.mark.simulation
+
 Minutes = list[tuple[Sample, Sample]]
 
 
