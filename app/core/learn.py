@@ -94,7 +94,9 @@ def _savings(row: Row, pane: ClosedPane) -> Savings:
     versions = {past.version: past.shares for past in row.history if past.shares.holdout > 0}
     sums: dict[tuple[int, str, str], list[Moments]] = {}
     uncosted = in_session = 0
+    own_cost = 0.0
     for key, cell in sorted(pane.cells.items()):
+        own_cost += cell.own_cost_usd
         shares = versions.get(key.version)
         if shares is None or key.slice == "shadow" or not cell.n:
             continue
@@ -113,6 +115,7 @@ def _savings(row: Row, pane: ClosedPane) -> Savings:
         savings,
         uncosted=savings.uncosted + uncosted,
         in_session=savings.in_session + in_session,
+        own_cost=savings.own_cost + own_cost,
         since_s=savings.since_s or pane.start_s,
     )
 

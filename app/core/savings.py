@@ -110,7 +110,8 @@ class Savings(msgspec.Struct, frozen=True, array_like=True):
     """State: earlier requests by arm, and the sums of Z over ``n`` requests of which ``held`` were the holdout's.
 
     ``guard``: sum of c_b^2 / p_b; ``uncosted``: requests left out because some of their cell had no cost;
-    ``in_session``: requests that belonged to a session.
+    ``in_session``: requests that belonged to a session. ``own_cost``: what judging and shadowing cost (USD).
+    ``holdout``: the share when counting began; it fixes the shape of the interval, so a later change cannot move it.
     """
 
     arms: dict[str, Moments] = {}
@@ -125,6 +126,8 @@ class Savings(msgspec.Struct, frozen=True, array_like=True):
     in_session: int = 0
     since_s: int = 0
     said_s: int = 0
+    own_cost: float = 0.0
+    holdout: float = 0.0
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -145,6 +148,7 @@ def add_minute(savings: Savings, answered: list[Answered]) -> Savings:
     arms = dict(savings.arms)
     n, z, zz, guard = savings.n, savings.z, savings.zz, savings.guard
     held, held_cost, rest_cost = savings.held, savings.held_cost, savings.rest_cost
+    holdout = savings.holdout or next((one.shares.holdout for one in answered), 0.0)
     for one in answered:
         all_ = one.rest + one.held
         if not all_.n:
@@ -154,7 +158,16 @@ def add_minute(savings: Savings, answered: list[Answered]) -> Savings:
         held, held_cost, rest_cost = held + one.held.n, held_cost + one.held.y, rest_cost + one.rest.y
         arms[one.arm] = arms.get(one.arm, Moments()) + all_
     return msgspec.structs.replace(
-        savings, arms=arms, n=n, z=z, zz=zz, guard=guard, held=held, held_cost=held_cost, rest_cost=rest_cost
+        savings,
+        arms=arms,
+        n=n,
+        z=z,
+        zz=zz,
+        guard=guard,
+        held=held,
+        held_cost=held_cost,
+        rest_cost=rest_cost,
+        holdout=holdout,
     )
 
 
@@ -196,16 +209,16 @@ def _others(savings: Savings, but: str) -> Moments:
 
 
 def estimate(savings: Savings, *, baseline: str, holdout: float, sticky: bool, alpha: float = 0.05) -> Estimate:
-    """The saving so far. ``proven`` when the whole interval is above zero after the burn-in."""
+    """The saving so far. ``proven`` when, after the burn-in, the whole interval is above the optimizer's own cost."""
     n = savings.n
     if n < 2 or holdout <= 0:
         why = "no holdout: holdout_share is 0" if holdout <= 0 else "no costed requests yet"
         return Estimate(int(n), int(savings.held), 0.0, None, None, None, proven=False, why_not=why)
     mean = savings.z / n
     variance = max(0.0, savings.zz / n - mean * mean) + _tail_guard(savings, baseline)
-    width = half_width(n, variance, alpha, N_STAR / holdout)
+    width = half_width(n, variance, alpha, N_STAR / (savings.holdout or holdout))
     known = math.isfinite(width)
-    why_not = _why_not(savings, mean - width, sticky=sticky)
+    why_not = _why_not(savings, mean - width - savings.own_cost / n, sticky=sticky)
     return Estimate(
         requests=int(n),
         holdout_requests=int(savings.held),
@@ -223,7 +236,7 @@ def _why_not(savings: Savings, low: float, *, sticky: bool) -> str:
         return f"{int(savings.held)} of {BURN_IN} holdout requests"
     if sticky and savings.in_session:
         return "requests of a session are not independent, and this interval takes them to be"
-    return "" if low > 0 else "the interval still includes no saving"
+    return "" if low > 0 else "the interval, less the own cost, still includes no saving"
 
 
 def _tail_guard(savings: Savings, baseline: str) -> float:
