@@ -8,7 +8,7 @@ import pytest
 from app.settings.aliases import ALIASES
 from app.settings.sources import CONFIG_VARIABLE, PREFIX
 
-hypothesis.settings.register_profile("house", deadline=None, max_examples=60, print_blob=True)
+hypothesis.settings.register_profile("house", deadline=None, max_examples=60, derandomize=True)
 hypothesis.settings.register_profile("deep", deadline=None, max_examples=2000, print_blob=True)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
 
