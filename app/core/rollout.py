@@ -127,7 +127,8 @@ def judge(row: Row, now_s: int) -> Result:
     trial = row.trial
     if trial is None:
         return row, []
-    verdict = verdicts.judge(trial, guardrails_of(row.document), row.objective)
+    reached = msgspec.structs.replace(trial, last_minute=max(trial.last_minute, now_s // 60 - 1))
+    verdict = verdicts.judge(reached, guardrails_of(row.document), row.objective)
     if verdict.kind == "harm":
         why = _judged("roll-back", row, verdict)
         return _end(row, now_s, why, rest=f"its trial showed harm in {verdict.metric}")

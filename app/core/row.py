@@ -119,12 +119,19 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
         )
 
     @property
+    def _trial_end_s(self) -> int:
+        """When an undecided trial is over, with or without traffic."""
+        started = self.trial.started_minute if self.trial is not None else 0
+        return 60 * (started + self.document.trial.trial_minutes_max + 1)
+
+    @property
     def deadline_s(self) -> int | None:
         """When the row must be stepped even without traffic (rule O8)."""
         deadlines = [
             self.proposal.deadline_s if self.proposal else None,
             (self.watch.deadline_s or None) if self.watch else None,
             self.cooldown_s or None,
+            self._trial_end_s if self.trial is not None and self.may_change else None,
         ]
         return min((d for d in deadlines if d is not None), default=None)
 

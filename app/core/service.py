@@ -52,10 +52,9 @@ def _verify(row: Row, now_s: int) -> Result:
         return msgspec.structs.replace(row, watch=None), [_outcome(row, watch, seen, now_s)]
     if not watch.deadline_s or now_s < watch.deadline_s:
         return row, []
-    deadline_s = now_s + 60 * row.document.verify.deadline_minutes
     if watch.reported or (seen is None and verify.carried(watch)):  # known, or little traffic that follows: go on
-        return msgspec.structs.replace(row, watch=msgspec.structs.replace(watch, deadline_s=deadline_s)), []
-    again = msgspec.structs.replace(watch, deadline_s=deadline_s, counts={}, others=0, reported=True)
+        return msgspec.structs.replace(row, watch=msgspec.structs.replace(watch, deadline_s=0)), []
+    again = msgspec.structs.replace(watch, deadline_s=0, counts={}, others=0, reported=True)
     return msgspec.structs.replace(row, watch=again), [_outcome(row, watch, seen, now_s)]
 
 

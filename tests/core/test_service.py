@@ -102,6 +102,24 @@ def test_a_proposal_nobody_answers_is_refused_at_its_deadline_even_without_traff
     assert "nobody answered" in one.said(REFUSED)[0]["rationale"]
 
 
+def test_a_trial_ends_when_its_time_is_over_even_without_traffic() -> None:
+    one = loop(trial={"trial_minutes_max": 60}).run(5, in_trial)
+    one.requests = 0
+    one.run(70)
+    assert one.row.trial is None
+    assert "time is over" in one.said(DECIDED)[-1]["rationale"]
+
+
+def test_a_gap_of_weeks_passes_in_a_few_steps() -> None:
+    one = loop().run(3)
+    one.follow = False
+    one.order("promote", commands.About())
+    one.run(1)
+    one.minute += 60 * 24 * 30
+    one.run(2)
+    assert one.row.watch is not None
+
+
 def test_rejecting_a_proposal_lets_its_arm_rest() -> None:
     one = loop(mode="approve").run(5)
     one.order("reject", commands.About())
