@@ -31,12 +31,20 @@ MAX_TICKS = 20_000
 """Deadlines one service may pass in one advance of the watermark (two weeks of minutes); more is a bug, not traffic."""
 
 
+Step = Callable[[Row, service.Evidence, int], tuple[Row, list[Output]]]
+
+
 class KeptRow(msgspec.Struct, frozen=True, array_like=True):
-    """A row of the table ``services``: facts offset of its last mutation (O2), last control offset by source (O7)."""
+    """A row of the table ``services``: facts offset of its last mutation (O2), last control offset by source (O7).
+
+    ``windows`` is the ``applied`` of the windows as they were then: a row may not be loaded beside older ones, because
+    what it is past is never added to them again. That happens when a new owner's tombstones meet a zombie's rows.
+    """
 
     applied: int
     control: dict[str, int]
     row: Row
+    windows: int = -1
 
 
 class KeptWindows(msgspec.Struct, frozen=True, array_like=True):
@@ -49,6 +57,7 @@ class KeptWindows(msgspec.Struct, frozen=True, array_like=True):
 _encode = msgspec.msgpack.Encoder().encode
 _decode_row = msgspec.msgpack.Decoder(KeptRow).decode
 _decode_windows = msgspec.msgpack.Decoder(KeptWindows).decode
+_NO_WINDOWS = KeptWindows(-1, Windows())
 _decode_clocks = msgspec.msgpack.Decoder(Clocks).decode
 
 
@@ -91,8 +100,10 @@ class Merge:
                 )
             self._clocks = _decode_clocks(services[key])
         self.point = point or Point(self.position, "")
-        self._rows: Table[KeptRow] = Table("services", partition, writer, services, _encode, _decode_row)
         self._windows: Table[KeptWindows] = Table("windows", partition, writer, windows, _encode, _decode_windows)
+        self._rows: Table[KeptRow] = Table(
+            "services", partition, writer, services, _encode, _decode_row, fits=self._has_windows
+        )
         self._open: dict[int, dict[str, dict[str, Partial]]] = {}
         self._first: dict[int, tuple[int, bytes]] = {}
         self._outputs: list[Record] = []
@@ -111,6 +122,12 @@ class Merge:
     def silent(self, after_ms: int) -> list[str]:
         """Sources not heard for ``after_ms`` of log time: they hold every close until ``silent_s`` (alarm, O9)."""
         return self._clocks.silent(after_ms)
+
+    def _has_windows(self, name: str, kept: KeptRow) -> bool:
+        return kept.windows <= self._windows_of(name).applied
+
+    def _windows_of(self, name: str) -> KeptWindows:
+        return self._windows.values.get(name, _NO_WINDOWS)
 
     # ---- fold ----
     def fold(self, batch: Batch) -> None:
@@ -170,15 +187,15 @@ class Merge:
         kept = self._rows.values.get(name) or self._fresh(name)
         if kept is None or offset <= kept.applied:
             return
-        known = self._windows.values.get(name, KeptWindows(-1, Windows()))
-        turn = _Turn(name, kept.row, known.windows if offset > known.applied else None)
+        known = self._windows_of(name)
+        turn = _Turn(name, kept.row, known.windows if offset > known.applied else None, self._step)
         for pane in panes:
             turn.ticks(pane.end_s - 1)
             turn.pane(pane)
         turn.ticks(now_s)
-        self._rows.put(name, KeptRow(offset, kept.control, turn.row))
         if turn.windows is not None and turn.windows != known.windows:
             self._windows.put(name, KeptWindows(offset, turn.windows))
+        self._rows.put(name, KeptRow(offset, kept.control, turn.row, self._windows_of(name).applied))
         self._say(turn.outputs)
 
     def _fresh(self, name: str) -> KeptRow | None:
@@ -199,10 +216,18 @@ class Merge:
             kept = self._rows.values.get(name) or self._fresh(name)
             if kept is None or offset <= kept.applied or fact.offset <= kept.control.get(fact.source, -1):
                 continue
-            row, outputs = service.step(kept.row, fact, now_s)
-            self._rows.put(name, KeptRow(offset, {**kept.control, fact.source: fact.offset}, row))
+            row, outputs = self._step(kept.row, fact, now_s)
+            self._rows.put(name, KeptRow(offset, {**kept.control, fact.source: fact.offset}, row, kept.windows))
             # before the first pane there is no event time: then the order's own time is shown
             self._say([o if o.time_s else msgspec.structs.replace(o, time_s=fact.time_s) for o in outputs])
+
+    def _step(self, row: Row, evidence: service.Evidence, now_s: int) -> tuple[Row, list[Output]]:
+        """``service.step``; a defect in it costs one step of one service, never the partition, and is said aloud."""
+        try:
+            return service.step(row, evidence, now_s)
+        except Exception as error:  # noqa: BLE001  whatever it is, the other services go on
+            self._tally("failed_steps")
+            return row, [service.failed_step(row, evidence, now_s, error)]
 
     def _say(self, outputs: list[Output]) -> None:
         self._outputs += map(self._to_record, outputs)
@@ -237,8 +262,9 @@ class Merge:
 class _Turn:
     """One service passing panes and deadlines; ``windows`` None: they already hold what this mutation adds."""
 
-    def __init__(self, name: str, row: Row, windows: Windows | None) -> None:
+    def __init__(self, name: str, row: Row, windows: Windows | None, step: Step) -> None:
         self.name = name
+        self.step = step
         self.row = row
         self.windows = windows
         self.outputs: list[Output] = []
@@ -246,7 +272,7 @@ class _Turn:
     def pane(self, raw: RawPane) -> None:
         """Step the row with a closed pane, then let the windows take it as the row's document orients it."""
         pane = orient(self.row.document, raw)
-        self.row, outputs = service.step(self.row, pane, raw.end_s)
+        self.row, outputs = self.step(self.row, pane, raw.end_s)
         self.outputs += outputs
         if self.windows is not None:
             self.windows, aggregates = roll(self.windows, self.name, pane, raw.end_s)
@@ -262,8 +288,10 @@ class _Turn:
             if boundary is None or boundary > until_s:
                 return
             if _past(self.row.deadline_s, boundary):
-                self.row, outputs = service.step(self.row, Tick(), boundary)
+                before, (self.row, outputs) = self.row, self.step(self.row, Tick(), boundary)
                 self.outputs += outputs
+                if self.row is before:  # a step that failed must not hold the deadline for ever
+                    self.row = service.without_deadlines(before)
             if self.windows is not None:
                 self.windows, aggregates = roll(self.windows, self.name, None, boundary)
                 self.outputs += aggregates

@@ -29,6 +29,27 @@ def unnamed(fact: ControlFact) -> Output:
     return orders.refusal(fact, f"not a service name: {fact.service[:40]!r} (pattern {NAME_PATTERN})")
 
 
+def failed_step(row: Row, evidence: Evidence, now_s: int, error: Exception) -> Output:
+    """A critical finding: a step of this service failed and was left out."""
+    what = evidence.id if isinstance(evidence, ControlFact) else type(evidence).__name__
+    text = f"{type(error).__name__}: {error}"[:500]
+    identity = stable_id("failed-step", row.service, what, now_s)
+    data = {
+        "service": row.service,
+        "analyzer": "engine",
+        "severity": "critical",
+        "detail": f"a step of {row.service} failed and was left out; the service keeps its split: {text}",
+    }
+    time_s = now_s or (evidence.time_s if isinstance(evidence, ControlFact) else 0)
+    return Output("anomalies", outputs.FINDING, identity, row.service, time_s, _json(data))
+
+
+def without_deadlines(row: Row) -> Row:
+    """``row`` paused and with nothing that is due: what a failed tick leaves."""
+    watch = msgspec.structs.replace(row.watch, deadline_s=0) if row.watch else None
+    return msgspec.structs.replace(row, cooldown_s=0, proposal=None, watch=watch, paused=True)
+
+
 def step(row: Row, evidence: Evidence, now_s: int) -> Result:
     """One pane, one control fact or one deadline."""
     if isinstance(evidence, ControlFact):

@@ -59,6 +59,10 @@ class Loop:
         self._merge = Merge(0, None, {}, {}, writer="w", lateness_s=0, silent_s=10**9, to_record=self._keep)
 
     @property
+    def merge(self) -> Merge:
+        return self._merge
+
+    @property
     def row(self) -> Row:
         return self._merge.rows[SERVICE]
 
