@@ -151,7 +151,17 @@ class Ignored(msgspec.Struct, frozen=True, gc=False):
     type: str
 
 
-Event = ResponseEvent | FeedbackEvent | ControlEvent | Rejected | Ignored
+class Many(msgspec.Struct, frozen=True, gc=False):
+    """The evidence of one record that holds more than one event, in the order it is folded, all at the record's offset.
+
+    ``ignored`` counts what else the record held that this stage has no use for.
+    """
+
+    events: tuple[ResponseEvent | FeedbackEvent | Rejected, ...]
+    ignored: int = 0
+
+
+Event = ResponseEvent | FeedbackEvent | ControlEvent | Rejected | Ignored | Many
 
 MIN_EPOCH_S = 0
 MAX_EPOCH_S = 253_402_300_799  # 9999-12-31T23:59:59Z, the last second RFC 3339 can name

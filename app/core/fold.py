@@ -24,6 +24,7 @@ from app.core.events import (
     Feedback,
     FeedbackEvent,
     Ignored,
+    Many,
     Rejected,
     Response,
     ResponseEvent,
@@ -150,8 +151,8 @@ class Fold:
                             if time_s > self._watermark:
                                 self._advance(time_s)
                             continue
-            if isinstance(event, ResponseEvent | FeedbackEvent) and self._evidence:
-                self._evidence_event(batch, i, offset, event, bound_s)
+            if isinstance(event, ResponseEvent | FeedbackEvent | Many) and self._evidence:
+                self._evidence_record(batch, i, offset, event, bound_s)
                 number = self._watermark // PANE_S  # never closed, and only open if it was not done before
                 pane = self._open.get(number)
             else:
@@ -160,23 +161,41 @@ class Fold:
             self.counts["counted"] = self.counts.get("counted", 0) + counted
         self.position = batch.end
 
-    def _evidence_event(
-        self, batch: Batch, i: int, offset: int, event: ResponseEvent | FeedbackEvent, bound_s: int
+    def _evidence_record(
+        self, batch: Batch, i: int, offset: int, event: ResponseEvent | FeedbackEvent | Many, bound_s: int
     ) -> None:
+        """All events of one record, before anything can be cut; what is refused of it is one dead letter."""
+        if type(event) is not Many:
+            refused = self._evidence_event(batch, offset, event, bound_s)  # type: ignore[arg-type]  # the other members
+            if refused is not None:
+                self._reject(batch, i, offset, refused)
+            return
+        found = [
+            one if isinstance(one, Rejected) else self._evidence_event(batch, offset, one, bound_s)
+            for one in event.events
+        ]
+        rejected = [one for one in found if one is not None]
+        if rejected:
+            self._reject(batch, i, offset, *rejected)
+        if event.ignored:
+            self._tally("ignored", offset, event.ignored)
+
+    def _evidence_event(
+        self, batch: Batch, offset: int, event: ResponseEvent | FeedbackEvent, bound_s: int
+    ) -> Rejected | None:
         time_s = second_of(event.time) if event.time else batch.append_ms(offset) // 1000
         if time_s == NO_TIME:
-            self._reject(batch, i, offset, Rejected("bad_time", f"not an RFC 3339 time: {event.time[:40]!r}"))
-            return
+            return Rejected("bad_time", f"not an RFC 3339 time: {event.time[:40]!r}")
         if time_s > bound_s:  # I2: a future clock is bounded by the append time of its record batch
             time_s = min(time_s, batch.append_ms(offset) // 1000 + self._ahead_s)
-        self._count(batch, i, offset, event, time_s)
+        return self._count(offset, event, time_s)
 
     def _advance(self, time_s: int) -> None:
         self._watermark = time_s
         closed = (time_s - self._lateness_s) // PANE_S - 1
         self._closed = max(self._closed, closed)
 
-    def _count(self, batch: Batch, i: int, offset: int, event: ResponseEvent | FeedbackEvent, time_s: int) -> None:
+    def _count(self, offset: int, event: ResponseEvent | FeedbackEvent, time_s: int) -> Rejected | None:
         number = time_s // PANE_S
         late = number <= self._closed
         if late:  # I2: spend and totals of the watermark's pane, never statistics
@@ -191,12 +210,12 @@ class Fold:
             else:
                 refused = self._add(pane, offset, event.data, late=late)
                 if refused is not None:
-                    self._reject(batch, i, offset, refused)
-                    return
+                    return refused
                 pane.ids.add(seen)
                 self._tally("late" if late else "counted", offset)
         if time_s > self._watermark:
             self._advance(time_s)
+        return None
 
     def _add(self, pane: OpenPane, offset: int, data: Response | Feedback, *, late: bool) -> Rejected | None:
         service = pane.services.get(data.service)
@@ -242,9 +261,13 @@ class Fold:
             detail = f"evidence on the control topic of {self.source}: produce it to an evidence topic"
             self._reject(batch, i, offset, Rejected("evidence_on_control_topic", detail))
 
-    def _reject(self, batch: Batch, i: int, offset: int, rejected: Rejected) -> None:
-        self._tally("rejected", offset)
-        self._tally("rejected_" + rejected.reason, offset)
+    def _reject(self, batch: Batch, i: int, offset: int, rejected: Rejected, *more: Rejected) -> None:
+        """Count each; keep the record once, with the first reason."""
+        for one in (rejected, *more):
+            self._tally("rejected", offset)
+            self._tally("rejected_" + one.reason, offset)
+        if more:
+            rejected = Rejected(rejected.reason, f"{1 + len(more)} events of the record; the first: {rejected.detail}")
         if offset >= self._sent:
             self._dead.append(
                 DeadLetter(
@@ -257,9 +280,9 @@ class Fold:
                 ).record()
             )
 
-    def _tally(self, what: str, offset: int) -> None:
+    def _tally(self, what: str, offset: int, n: int = 1) -> None:
         if offset >= self._sent:  # a re-read after a crash is not counted twice
-            self.counts[what] = self.counts.get(what, 0) + 1
+            self.counts[what] = self.counts.get(what, 0) + n
 
     # ---- cut (I4) ----
     def cut(self) -> Cut:

@@ -27,7 +27,7 @@ K = TypeVar("K", bound=Kept)
 
 
 class Table(Generic[K]):
-    """``values`` by service, with what changed since the last cut."""
+    """``values`` by service, with what changed since the last cut. ``fits`` False: a stored value may not be used."""
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Table(Generic[K]):
         stored: Mapping[bytes, bytes],
         encode: Callable[[K], bytes],
         decode: Callable[[bytes], K],
+        fits: Callable[[str, K], bool] = lambda _service, _value: True,
     ) -> None:
         self.values: dict[str, K] = {}
         self._role = role
@@ -49,6 +50,8 @@ class Table(Generic[K]):
             service = key.rpartition(SEPARATOR)[0].decode()
             kept = decode(value)
             known = self.values.get(service)
+            if not fits(service, kept):
+                continue
             if known is None or kept.applied > known.applied:
                 self.values[service] = kept
         self._changed = set(self.values)

@@ -19,6 +19,7 @@ from app.core.events import (
     Feedback,
     FeedbackEvent,
     Ignored,
+    Many,
     Receipt,
     Rejected,
     Response,
@@ -45,6 +46,8 @@ _kinds: dict[str, type] = {k.__name__: k for k in (ResponseEvent, FeedbackEvent,
 
 
 def encode(event: Event) -> bytes:
+    if isinstance(event, Many):
+        return msgspec.msgpack.encode(("Many", msgspec.msgpack.encode([encode(one) for one in event.events])))
     return msgspec.msgpack.encode((type(event).__name__, msgspec.msgpack.encode(event)))
 
 
@@ -52,8 +55,16 @@ def decode(value: bytes | None, _headers: object) -> Event:
     if value is None:
         return Ignored("tombstone")
     kind, data = _events.decode(value)
+    if kind == "Many":
+        return Many(tuple(decode(one, ()) for one in msgspec.msgpack.decode(data, type=list[bytes])))  # type: ignore[misc]  # evidence only
     event: Event = msgspec.msgpack.decode(data, type=_kinds[kind])
     return event
+
+
+def events_of(value: bytes) -> list[Event]:
+    """Every event of a record."""
+    event = decode(value, ())
+    return list(event.events) if isinstance(event, Many) else [event]
 
 
 def partition_of(service: str) -> int:
@@ -123,7 +134,18 @@ def evidence_logs(rnd: random.Random, events: int = 300) -> dict[str, Log]:
             log.append(log[-min(len(log), rnd.randrange(1, 40))])
     for i, log in enumerate(logs.values()):  # the last panes close, and an hour later without traffic the windows
         log += [encode(response(f"tail{i}{later}", time_s + later, "s9", "z")) for later in (200, 4000)]
-    return {name: [(j * (1 + i), v) for j, v in enumerate(log)] for i, (name, log) in enumerate(logs.items())}
+    records = {name: packed(rnd, log) for name, log in logs.items()}
+    return {name: [(j * (1 + i), v) for j, v in enumerate(log)] for i, (name, log) in enumerate(records.items())}
+
+
+def packed(rnd: random.Random, log: list[bytes]) -> list[bytes]:
+    """The same events in the same order, with runs of some of them in one record, and now and then none at all."""
+    rest, records = list(log), []
+    while rest:
+        many = rnd.choice((1, 1, 1, 1, 0, 2, 5, 12))
+        records.append(encode(Many(tuple(decode(v, ()) for v in rest[:many]))) if many != 1 else rest[0])  # type: ignore[misc]  # evidence only
+        del rest[:many]
+    return records
 
 
 # ---- stage 1 ----
