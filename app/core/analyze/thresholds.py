@@ -3,6 +3,7 @@
 The budget of a service is shared by its watched series: each may alarm falsely once per ``arl_panes`` panes. From that,
 
     CUSUM       level with this average run (Siegmund's approximation)
+    variance    level measured for it
     e-detector  M >= arl_panes: a bound, not an approximation, because it is counted in panes
     tests that run every W panes (two windows, KS, PSI, z, MAD)   p = W / arl_panes, as a p-value or as |z|
 
@@ -18,7 +19,7 @@ import math
 
 import msgspec
 
-from app.core.stats import cusum, e_detector, normal
+from app.core.stats import cusum, e_detector, normal, spread
 
 PANES_A_WEEK = 10_080
 LEAST_ARL_PANES = 20.0
@@ -37,12 +38,13 @@ class Budget(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Thresholds(msgspec.Struct, frozen=True, array_like=True):
-    """``arl_panes``: panes to a false alarm of one series; ``cusum`` in nats; ``e_limit`` of M;
+    """``arl_panes``: panes to a false alarm of one series; ``cusum`` and ``spread`` in nats; ``e_limit`` of M;
     ``p`` and two-sided ``z`` of a test that runs at every pane.
     """
 
     arl_panes: float
     cusum: float
+    spread: float
     e_limit: float
     p: float
     z: float
@@ -58,11 +60,12 @@ class Fixed(msgspec.Struct, frozen=True, array_like=True):
 
 NOTHING_FIXED = Fixed()
 STANDARD = Thresholds(
-    e_detector.LIMIT,
-    cusum.LIMIT,
-    e_detector.LIMIT,
-    1.0 / e_detector.LIMIT,
-    normal.quantile(1.0 - 0.5 / e_detector.LIMIT),
+    arl_panes=e_detector.LIMIT,
+    cusum=cusum.LIMIT,
+    spread=spread.LIMIT,
+    e_limit=e_detector.LIMIT,
+    p=1.0 / e_detector.LIMIT,
+    z=normal.quantile(1.0 - 0.5 / e_detector.LIMIT),
 )
 """Without a budget: the calibrated ones, an average run of 10,000."""
 
@@ -85,6 +88,7 @@ def tuned(budget: Budget, samples_per_pane: float = 1.0, fixed: Fixed = NOTHING_
     return Thresholds(
         arl_panes=run,
         cusum=cusum.limit_for(run, max(1.0, samples_per_pane)) if fixed.cusum is None else fixed.cusum,
+        spread=spread.limit_for(run),
         e_limit=run if fixed.e_limit is None else fixed.e_limit,
         p=p,
         z=normal.quantile(1.0 - 0.5 * p) if fixed.z is None else fixed.z,

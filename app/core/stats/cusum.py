@@ -4,7 +4,8 @@
 
 is Page's CUSUM (Biometrika 1954) of the reference k = d / 2, in nats: 2 k times the customary S. It is the likelihood
 ratio of a shift by d, so panes of any size add up, and the alarm level hardly depends on traffic. d is ``SHIFT``
-standard deviations, less in large panes, whose means are known better (``PANE_SHIFT`` standard errors of a pane).
+standard deviations, less in large panes, whose means are known better (``PANE_SHIFT`` standard errors of a pane), but
+never so little that the error of the reference itself looks like a shift (``REFERENCE_SHIFT`` of its standard errors).
 Sums are all that is kept of a pane: batches alarm less often than single samples, and at most about a pane later.
 Latency and cost are given as logarithms.
 
@@ -27,7 +28,8 @@ from app.core.stats.reference import Normal, Sums, forgot_recent, learned, scale
 
 SHIFT = 0.48
 PANE_SHIFT = 1.0
-LIMIT = 7.35
+REFERENCE_SHIFT = 4.0
+LIMIT = 7.45
 LARGEST = 1e9
 """No evidence counts for more, so that states stay finite."""
 
@@ -57,7 +59,7 @@ def update(state: Cusum, pane: Sums, *, limit: float = LIMIT, floor: float = 0.0
         return msgspec.structs.replace(state, normal=learned(normal, pane))
     reference = normal.reference
     sigma = scale(reference, floor) * math.sqrt(reference.dispersion)
-    d, z = shift(pane.n), (pane.total - pane.n * reference.mean) / sigma
+    d, z = shift(pane.n, reference.n), (pane.total - pane.n * reference.mean) / sigma
     up, down = _step(state.up + d * (z - 0.5 * d * pane.n)), _step(state.down - d * (z + 0.5 * d * pane.n))
     return Cusum(
         normal=learned(normal, pane) if max(up, down) < limit else forgot_recent(normal),
@@ -89,9 +91,11 @@ def rebaselined(state: Cusum) -> Cusum:
     return Cusum(skipped=state.skipped)
 
 
-def shift(n: float) -> float:
-    """The shift, in standard deviations of one observation, that panes of ``n`` observations are tuned to find."""
-    return min(SHIFT, PANE_SHIFT / math.sqrt(n))
+def shift(n: float, reference_n: float = math.inf) -> float:
+    """The shift, in standard deviations of one observation, that panes of ``n`` observations are tuned to find against
+    a reference of ``reference_n``.
+    """
+    return min(SHIFT, max(PANE_SHIFT / math.sqrt(n), REFERENCE_SHIFT / math.sqrt(reference_n)))
 
 
 def arl_panes(limit: float, samples_per_pane: float = 1.0) -> float:

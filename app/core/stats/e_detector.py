@@ -27,7 +27,7 @@ from app.core.stats.reference import Normal, Sums, forgot_recent, learned
 
 ODDS = (1.5, 2.5)
 LIMIT = 10_000.0
-MARGIN = 0.25
+MARGIN = 0.4
 LARGEST = 1e9
 
 

@@ -1,8 +1,9 @@
 """What is normal: mean and spread of a metric, learned from closed panes before anything is called a change.
 
 The first ``READY_N`` observations in at least ``READY_PANES`` panes make the reference. While nothing alarms it grows
-to ``LIMIT_N``, but each block of observations waits until a whole further block has passed without an alarm, so that
-the beginning of a change is not learned as normal. Then it stands still: slow drift must not carry it along.
+to ``LIMIT_N`` and ``LIMIT_PANES``, but each block of observations waits until a whole further block has passed without
+an alarm, so that the beginning of a change is not learned as normal. Then it stands still: slow drift must not carry it
+along.
 
 Panes whose means scatter more than their observations explain (sessions, a mix that moves) are *overdispersed*: when
 that is certain at 1 % (chi-squared, Wilson and Hilferty, 1931), sums are scaled down by the square root of the factor.
@@ -20,7 +21,8 @@ import msgspec
 READY_N = 1000
 READY_PANES = 10
 BLOCK_N = 1000
-LIMIT_N = 5000
+LIMIT_N = 10_000
+LIMIT_PANES = 100
 
 _Z_99 = 2.326
 
@@ -100,13 +102,13 @@ def of_pane(pane: Sums) -> Reference:
 
 def learned(normal: Normal, pane: Sums) -> Normal:
     """Add a usable pane in which nothing alarmed."""
-    if normal.reference.n >= LIMIT_N and normal.ready:
+    if normal.ready and normal.reference.n >= LIMIT_N and normal.reference.panes >= LIMIT_PANES:
         return normal
     one = of_pane(pane)
     if not normal.ready:
         return Normal(normal.reference + one)
     filling = normal.filling + one
-    if filling.n < BLOCK_N:
+    if filling.n < BLOCK_N or filling.panes < READY_PANES:
         return Normal(normal.reference, normal.waiting, filling)
     return Normal(normal.reference + normal.waiting, filling)
 

@@ -18,7 +18,7 @@ import msgspec
 from app.core.stats.reference import Normal, Sums, forgot_recent, learned, scale
 
 RATIO = 2.0
-LIMIT = 6.9
+LIMIT = 7.7
 LARGEST = 1e9
 
 
@@ -53,6 +53,11 @@ def alarm(state: Spread, limit: float = LIMIT) -> bool:
 def level(state: Spread, limit: float = LIMIT) -> float:
     """Share of the way to an alarm, in [0, 1]; 1 means alarm."""
     return min(1.0, state.evidence / limit)
+
+
+def limit_for(panes: float) -> float:
+    """A level whose average run is at least this many panes, whatever their size (measured), and at least 1."""
+    return max(1.0, math.log(max(1.0, panes)) - 1.5)
 
 
 def restarted(state: Spread) -> Spread:
