@@ -74,7 +74,7 @@ def _detector(name: str, threshold: float | None) -> Detector:
 
 def _scored(file: Path, chosen: Detector) -> Iterator[tuple[Point, Scored]]:
     with opened(file) as text:
-        for point in points(text, str(file)):
+        for point in points(text, "standard input" if str(file) == "-" else str(file)):
             yield point, chosen.step(point.time_s, point.value)
 
 
@@ -94,6 +94,16 @@ def _json_row(point: Point, scored: Scored) -> None:
 
 
 def _draw(plot: Path, title: str, drawn: list[tuple[Point, Scored]]) -> None:
-    from app.cli.chart import draw
+    from app.cli.chart import Series, draw
 
-    draw(plot, title, [p.time for p, _ in drawn], [p.value for p, _ in drawn], [s for _, s in drawn])
+    shown, scored = zip(*drawn, strict=True) if drawn else ((), ())
+    draw(
+        plot,
+        Series(
+            title,
+            times=[point.time for point in shown],
+            values=[point.value for point in shown],
+            scores=[answer.score for answer in scored],
+            alerts=[answer.alert for answer in scored],
+        ),
+    )

@@ -74,23 +74,24 @@ def _point(row: Sequence[str], columns: tuple[int, int], place: str) -> Point:
 
 def _seconds(time: str, place: str) -> float:
     try:
-        moment = datetime.fromisoformat(time)
+        return _moment(time) if time[4:5] == "-" else _epoch(time)
     except ValueError:
-        return _epoch(time, place)
+        raise SeriesError(
+            f"{place}: {time!r:.80} is no timestamp; write it as 2026-01-31 12:00:00 or in seconds since 1970"
+        ) from None
+
+
+def _moment(time: str) -> float:
+    moment = datetime.fromisoformat(time)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return moment.timestamp()
 
 
-def _epoch(time: str, place: str) -> float:
-    try:
-        epoch = float(time)
-    except ValueError:
-        epoch = nan
+def _epoch(time: str) -> float:
+    epoch = float(time)
     if not isfinite(epoch):
-        raise SeriesError(
-            f"{place}: {time!r:.80} is no timestamp; write it as 2026-01-31 12:00:00 or in seconds since 1970"
-        )
+        raise ValueError
     return epoch / 1000.0 if abs(epoch) >= MILLISECONDS_FROM else epoch
 
 

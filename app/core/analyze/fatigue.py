@@ -2,6 +2,8 @@
 
 import msgspec
 
+from app.core.analyze.scored import NOTHING, Scored
+
 
 class Fatigue(msgspec.Struct, array_like=True):
     """A score is divided by 1 + ``weight`` x (recent alerts, each fading over ``memory`` points): a series that cries
@@ -15,15 +17,15 @@ class Fatigue(msgspec.Struct, array_like=True):
     recent: float = 0.0
     silent: int = 0
 
-    def step(self, score: float) -> tuple[float, bool]:
-        """(the score as it counts now, whether it is an alert)."""
+    def step(self, score: float) -> Scored:
+        """``score`` as it counts now, and whether it is an alert."""
         self.recent -= self.recent / self.memory
         if self.silent:
             self.silent -= 1
-            return 0.0, False
+            return NOTHING
         tempered = score / (1.0 + self.weight * self.recent)
         if tempered < self.threshold:
-            return tempered, False
+            return Scored(tempered, False)
         self.recent += 1.0
         self.silent = self.quiet - 1
-        return tempered, True
+        return Scored(tempered, True)

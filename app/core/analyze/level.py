@@ -18,8 +18,9 @@ class Level(msgspec.Struct, array_like=True):
     recent: float = 0.0
 
     def step(self, value: float, count: int, mean: float, spread: float, grain: float) -> float:
-        """The signed score of ``value``, 0 during the first two spans; then learn it. ``count``, ``mean`` and ``spread``
-        (a standard deviation) are of the points before; ``grain`` is the smallest difference that is no rounding.
+        """The signed score of ``value``, 0 during the first two spans; then learn it. ``count``, ``mean`` and
+        ``spread`` (a standard deviation) are of the points before; ``grain`` is the smallest difference that is not
+        rounding.
         """
         pace = 2.0 / (self.span + 1.0)
         if pace * (count + 1) < 1.0:

@@ -1,4 +1,4 @@
-"""Detectors by name: ``own``, ``zscore``, ``iqr``, ``mad``, and every drift and anomaly class of River by dotted name."""
+"""Detectors by name: ``own``, ``zscore``, ``iqr``, ``mad``, and the drift and anomaly classes of River."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -19,6 +19,7 @@ ANOMALY = "river.anomaly."
 Z_SCALED = {"StandardAbsoluteDeviation": 4.0}
 """Scores of these are standard deviations, not probabilities."""
 PROBABLE = 0.99
+"""Score from which a point is an alert, of all others."""
 
 
 class UnknownDetectorError(ValueError):
@@ -30,7 +31,7 @@ def detector(name: str, threshold: float | None = None) -> Detector:
     detector's own. ``UnknownDetectorError`` when there is none; ``ValueError`` when it takes no threshold.
     """
     if name in OWN:
-        return OWN[name]() if threshold is None else OWN[name](threshold=threshold)
+        return OWN[name]() if threshold is None else OWN[name](threshold)
     module, _, cls = name.rpartition(".")
     if f"{module}." in DRIFT:
         if threshold is not None:

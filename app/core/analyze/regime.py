@@ -25,7 +25,7 @@ class Regime(msgspec.Struct, array_like=True):
     variance: float = 0.0
 
     def step(self, value: float, count: int, spread: float, grain: float) -> float:
-        """The score of ``value``, at least 0, and 0 during the first two spans; then learn it. Arguments as of ``Level``."""
+        """The score of ``value``, >= 0 and 0 during the first two spans; then learn it. Arguments as of ``Level``."""
         pace = 2.0 / (self.span + 1.0)
         if pace * (count + 1) < 1.0:
             pace = 1.0 / (count + 1)

@@ -15,21 +15,21 @@ from app.core.analyze.scored import NOTHING, Scored
 from app.core.analyze.seasonal import Seasonal
 from app.core.analyze.usual import MEMORY, PACE, Usual
 
-THRESHOLD = 5.0
+THRESHOLD = 5.5
 HUGE = 1e100
 """Values beyond are taken as this, so that no cube overflows."""
 FAR = 100.0
 """A value farther than this many standard deviations from the mean counts as this far."""
 SURE = 1000.0
-"""One view says at most this."""
+"""No score is larger."""
 ROUNDING = 1e-9
 """Differences below this share of the mean are rounding, not change."""
-TINY = 1e-100
+TINY = 1e-50
 
 
 class Scorer(msgspec.Struct, array_like=True):
-    """Scores one series point by point: the root of the summed squares of four views, each about in standard deviations.
-    The whole state is this struct, about 2 kB: ``snapshot`` and ``restore`` lose nothing.
+    """Scores one series point by point: the root of the summed squares of four views, each about in standard
+    deviations. The whole state is this struct, about 2 kB: ``snapshot`` and ``restore`` lose nothing.
 
     >>> scorer = Scorer.new()
     >>> sum(scorer.step(60.0 * i, 1.0).alert for i in range(1000))
@@ -59,20 +59,21 @@ class Scorer(msgspec.Struct, array_like=True):
         if not (isfinite(value) and isfinite(time_s)):
             return NOTHING
         count, mean, spread = self.count, self.mean, sqrt(self.variance)
+        far = FAR * spread if spread else HUGE
+        if not -far <= value - mean <= far:
+            value = mean + far if value > mean else mean - far
+        if not -HUGE <= value <= HUGE:
+            value = HUGE if value > 0.0 else -HUGE
         if not count:
             mean = self.mean = value
         grain = ROUNDING * abs(mean) + TINY
-        value = self._bounded(value, mean, spread)
-        total = 0.0
-        for view in (
-            self.short.step(value, count, mean, spread, grain),
-            self.long.step(value, count, mean, spread, grain),
-            self.regime.step(value, count, spread, grain),
-            self.seasonal.step(time_s, value, spread, grain),
-        ):
-            total += view * view if -SURE < view < SURE else SURE * SURE
+        short = self.short.step(value, count, mean, spread, grain)
+        long = self.long.step(value, count, mean, spread, grain)
+        livelier = self.regime.step(value, count, spread, grain)
+        unseasonal = self.seasonal.step(time_s, value, spread, grain)
         self._learn(value)
-        return Scored(*self.fatigue.step(sqrt(total)))
+        total = short * short + long * long + livelier * livelier + unseasonal * unseasonal
+        return self.fatigue.step(sqrt(total) if total < SURE * SURE else SURE)
 
     def snapshot(self) -> bytes:
         """The state as MessagePack."""
@@ -82,11 +83,6 @@ class Scorer(msgspec.Struct, array_like=True):
     def restore(cls, snapshot: bytes) -> "Scorer":
         """The scorer a snapshot was made of; ``msgspec.DecodeError`` when it is none."""
         return msgspec.msgpack.decode(snapshot, type=cls)
-
-    @staticmethod
-    def _bounded(value: float, mean: float, spread: float) -> float:
-        far = FAR * spread if spread > 0.0 else HUGE
-        return max(-HUGE, mean - far, min(value, mean + far, HUGE))
 
     def _learn(self, value: float) -> None:
         n = self.count = self.count + 1

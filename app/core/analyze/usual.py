@@ -25,7 +25,7 @@ class Usual(msgspec.Struct, array_like=True):
     def score(self, quantity: float, floor: float) -> float:
         """``quantity`` in units of what it usually is, the unit being at least ``floor`` > 0; then learn its size."""
         unit = cbrt(self.cubes / GAUSSIAN)
-        if unit < floor:
+        if unit < floor:  # noqa: PLR1730  # twice as fast as max() on the path of every point
             unit = floor
         size = abs(quantity)
         n = self.count = self.count + 1
