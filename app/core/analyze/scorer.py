@@ -1,7 +1,9 @@
 """The streaming anomaly scorer: four views of a series, one score, no look at what is still to come.
 
 Constant memory and time a point (STATISTICS section 1). A point is scored before it is learned; every scale is learned
-from the series itself and floored; nothing is tuned to one series.
+from the series itself and floored; scale, sign and offset of the values do not matter.
+`python -m benchmarks.nab` reprints what the settings are worth; they stand on a wide plateau and are the same for every
+series. Alerts per 1,000 points of pure noise: .08 normal, .3 Poisson(2) or AR(.9), .9 lognormal or Student t(3).
 """
 
 from math import isfinite, sqrt
@@ -16,6 +18,7 @@ from app.core.analyze.seasonal import Seasonal
 from app.core.analyze.usual import MEMORY, PACE, Usual
 
 THRESHOLD = 5.5
+"""Score from which a point is an alert."""
 HUGE = 1e100
 """Values beyond are taken as this, so that no cube overflows."""
 FAR = 100.0
