@@ -66,14 +66,14 @@ DEFAULT = Rule()
 
 def update(state: Experiment, control: Sums, challengers: tuple[Sums, ...], rule: Rule = DEFAULT) -> Experiment:
     """Add what came since the last look, in a fixed order of challengers, and look. ``ValueError``: their number
-    changed. A look with sums that are not finite is left out whole.
+    changed. A look with sums that cannot be is left out whole, and counted.
     """
     known = state.challengers or (Sums(),) * len(challengers)
     if len(known) != len(challengers):
         raise ValueError(f"the experiment has {len(known)} challengers, this look has {len(challengers)}")
     arms = tuple(a + b for a, b in zip(known, challengers, strict=True))
     total = state.control + control
-    if not all(_numbers(arm) for arm in (control, *challengers, total, *arms)):
+    if not all(arm.sound for arm in (control, *challengers, total, *arms)):
         return msgspec.structs.replace(state, skipped=state.skipped + 1)
     smallest = state.p_values or (1.0,) * len(arms)
     p_values = tuple(min(p, _p_value(total, arm, len(arms), rule)) for p, arm in zip(smallest, arms, strict=True))
@@ -137,7 +137,3 @@ def _variance(arm: Sums, rule: Rule) -> float:
     if rule.bounded:
         return (around + mean * mean + (1.0 - mean) ** 2) / (arm.n + 1)
     return around / (arm.n - 1)
-
-
-def _numbers(arm: Sums) -> bool:
-    return arm.n >= 0 and math.isfinite(arm.total) and math.isfinite(arm.squares)

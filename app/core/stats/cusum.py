@@ -48,12 +48,12 @@ class Cusum(msgspec.Struct, frozen=True, array_like=True):
 
 
 def update(state: Cusum, pane: Sums, *, limit: float = LIMIT, floor: float = 0.0) -> Cusum:
-    """Add a closed pane. Empty panes change nothing; sums that are not finite are counted and left out.
+    """Add a closed pane. Empty panes change nothing; sums that cannot be are counted and left out.
 
     ``floor``: least standard deviation of one observation. ``limit``: from here on nothing is learned as normal.
     """
     if not pane.usable:
-        return msgspec.structs.replace(state, skipped=state.skipped + 1) if pane.n > 0 else state
+        return state if pane.n == 0 else msgspec.structs.replace(state, skipped=state.skipped + 1)
     normal = state.normal
     if not normal.ready:
         return msgspec.structs.replace(state, normal=learned(normal, pane))

@@ -36,7 +36,7 @@ def test(reference: Sequence[int], sample: Sequence[int]) -> PsiResult:
     """Counts per bin, same bins in both. Bins empty on both sides do not count. ``ValueError``: lengths differ or a
     count is negative. Without observations on either side PSI is 0 and p is 1.
     """
-    if len(reference) != len(sample) or min(*reference, *sample, 0) < 0:
+    if len(reference) != len(sample) or min((*reference, *sample, 0)) < 0:
         raise ValueError(f"PSI needs counts >= 0 over the same bins, got {len(reference)} and {len(sample)} bins")
     pairs = [(e, a) for e, a in zip(reference, sample, strict=True) if e or a]
     bins, m, n = len(pairs), sum(reference), sum(sample)

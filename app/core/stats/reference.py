@@ -23,6 +23,8 @@ READY_PANES = 10
 BLOCK_N = 1000
 LIMIT_N = 10_000
 LIMIT_PANES = 100
+BIGGEST = 1e100
+"""Sums beyond are taken for damage: their squares would not be numbers."""
 
 _Z_99 = 2.326
 
@@ -38,9 +40,14 @@ class Sums(msgspec.Struct, frozen=True, array_like=True):
         return Sums(self.n + other.n, self.total + other.total, self.squares + other.squares)
 
     @property
+    def sound(self) -> bool:
+        """Whether these can be sums of observations: finite, not absurd (``BIGGEST``), squares not negative."""
+        return self.n >= 0 and abs(self.total) <= BIGGEST and 0.0 <= self.squares <= BIGGEST
+
+    @property
     def usable(self) -> bool:
-        """Whether the pane holds observations and all of its sums are finite numbers."""
-        return self.n > 0 and math.isfinite(self.total) and math.isfinite(self.squares)
+        """Whether the pane is sound and holds observations."""
+        return self.n > 0 and self.sound
 
 
 class Reference(msgspec.Struct, frozen=True, array_like=True):

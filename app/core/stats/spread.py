@@ -31,9 +31,9 @@ class Spread(msgspec.Struct, frozen=True, array_like=True):
 
 
 def update(state: Spread, pane: Sums, *, ratio: float = RATIO, limit: float = LIMIT, floor: float = 0.0) -> Spread:
-    """Add a closed pane. Empty panes change nothing; sums that are not finite are counted and left out."""
+    """Add a closed pane. Empty panes change nothing; sums that cannot be are counted and left out."""
     if not pane.usable:
-        return msgspec.structs.replace(state, skipped=state.skipped + 1) if pane.n > 0 else state
+        return state if pane.n == 0 else msgspec.structs.replace(state, skipped=state.skipped + 1)
     normal = state.normal
     if not normal.ready:
         return msgspec.structs.replace(state, normal=learned(normal, pane))
