@@ -15,44 +15,39 @@ from app.core.sketch import Histogram, merge_into
 PANE_S = 60
 
 
-class RawPane(msgspec.Struct):
-    """Sums of one (service, minute) over its sources, in source order; cells by raw key."""
+class Minute(msgspec.Struct):
+    """What both kinds of pane say: which minute, whether every source was heard, how many had data, what came late."""
 
     number: int
     complete: bool
     sources: int
     late: Late
-    cells: dict[CellKey, Cell]
-    histograms: dict[tuple[str, str], Histogram]
 
     @property
     def start_s(self) -> int:
+        """First second of the minute (epoch seconds)."""
         return self.number * PANE_S
 
     @property
     def end_s(self) -> int:
+        """First second after it."""
         return (self.number + 1) * PANE_S
 
 
-class ClosedPane(msgspec.Struct):
+class RawPane(Minute):
+    """Sums of one (service, minute) over its sources, in source order; cells by raw key."""
+
+    cells: dict[CellKey, Cell]
+    histograms: dict[tuple[str, str], Histogram]
+
+
+class ClosedPane(Minute):
     """A pane with declared segments and costs. ``arms`` holds (arm, segment) with histograms; ``cells`` every
     (arm, segment, slice, version). Arm "" is feedback without a receipt.
     """
 
-    number: int
-    complete: bool
-    sources: int
-    late: Late
     cells: dict[CellKey, Cell]
     arms: dict[tuple[str, str], Summary]
-
-    @property
-    def start_s(self) -> int:
-        return self.number * PANE_S
-
-    @property
-    def end_s(self) -> int:
-        return (self.number + 1) * PANE_S
 
 
 def merge_parts(number: int, parts: dict[str, Partial], *, complete: bool) -> RawPane:
