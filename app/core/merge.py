@@ -18,8 +18,10 @@ import msgspec
 from app.core import facts, service
 from app.core.batch import Batch
 from app.core.clocks import Clocks
+from app.core.commands import COMMAND
 from app.core.events import is_name
 from app.core.facts import NEVER, ControlFact, Partial, Partials
+from app.core.ids import stable_id
 from app.core.outputs import Output
 from app.core.pane import PANE_S, RawPane, merge_parts, orient
 from app.core.ports import Cut, Point, Record
@@ -34,6 +36,10 @@ MAX_TICKS = 20_000
 Step = Callable[[Row, service.Evidence, int], tuple[Row, list[Output]]]
 
 
+ORDERS_KEPT = 32
+"""Commands a row remembers, to know the repeat of one: a producer that tries again does so soon."""
+
+
 class KeptRow(msgspec.Struct, frozen=True, array_like=True):
     """A row of the table ``services``: facts offset of its last mutation (O2), last control offset by source (O7).
 
@@ -45,6 +51,8 @@ class KeptRow(msgspec.Struct, frozen=True, array_like=True):
     control: dict[str, int]
     row: Row
     windows: int = -1
+    orders: tuple[str, ...] = ()
+    """The newest commands: one that is produced twice comes from two offsets, so O7 does not know it."""
 
 
 class KeptWindows(msgspec.Struct, frozen=True, array_like=True):
@@ -102,7 +110,7 @@ class Merge:
         self.point = point or Point(self.position, "")
         self._windows: Table[KeptWindows] = Table("windows", partition, writer, windows, _encode, _decode_windows)
         self._rows: Table[KeptRow] = Table(
-            "services", partition, writer, services, _encode, _decode_row, fits=self._has_windows
+            "services", partition, writer, services, _encode, _decode_row, fits=self._has_windows, last=BROADCAST
         )
         self._open: dict[int, dict[str, dict[str, Partial]]] = {}
         self._first: dict[int, tuple[int, bytes]] = {}
@@ -195,7 +203,7 @@ class Merge:
         turn.ticks(now_s)
         if turn.windows is not None and turn.windows != known.windows:
             self._windows.put(name, KeptWindows(offset, turn.windows))
-        self._rows.put(name, KeptRow(offset, kept.control, turn.row, self._windows_of(name).applied))
+        self._rows.put(name, KeptRow(offset, kept.control, turn.row, self._windows_of(name).applied, kept.orders))
         self._say(turn.outputs)
 
     def _fresh(self, name: str) -> KeptRow | None:
@@ -203,12 +211,15 @@ class Merge:
             self._tally("refused_services")
             return None
         standing = self._rows.values.get(BROADCAST)
-        return KeptRow(-1, {}, service.new_row(name, standing.row if standing else None))
+        if standing is None:
+            return KeptRow(-1, {}, service.new_row(name, None))
+        return KeptRow(-1, {}, service.new_row(name, standing.row), orders=standing.orders)
 
     # ---- control (O2, O7) ----
     def _control(self, offset: int, fact: ControlFact) -> None:
         names = sorted({BROADCAST, *self._rows.values}) if fact.service == BROADCAST else [fact.service]
         now_s = max(0, (self._clocks.closed + 1) * PANE_S)
+        order = stable_id(fact.id, fact.data)[:16] if fact.type == COMMAND else ""
         for name in names:
             if name != BROADCAST and not is_name(name):
                 self._say([service.unnamed(fact)])
@@ -216,8 +227,14 @@ class Merge:
             kept = self._rows.values.get(name) or self._fresh(name)
             if kept is None or offset <= kept.applied or fact.offset <= kept.control.get(fact.source, -1):
                 continue
+            control = {**kept.control, fact.source: fact.offset}
+            if order in kept.orders:
+                self._tally("repeated_commands")
+                self._rows.put(name, KeptRow(offset, control, kept.row, kept.windows, kept.orders))
+                continue
             row, outputs = self._step(kept.row, fact, now_s)
-            self._rows.put(name, KeptRow(offset, {**kept.control, fact.source: fact.offset}, row, kept.windows))
+            orders = (*kept.orders, order)[-ORDERS_KEPT:] if order else kept.orders
+            self._rows.put(name, KeptRow(offset, control, row, kept.windows, orders))
             # before the first pane there is no event time: then the order's own time is shown
             self._say([o if o.time_s else msgspec.structs.replace(o, time_s=fact.time_s) for o in outputs])
 

@@ -27,7 +27,11 @@ K = TypeVar("K", bound=Kept)
 
 
 class Table(Generic[K]):
-    """``values`` by service, with what changed since the last cut. ``fits`` False: a stored value may not be used."""
+    """``values`` by service, with what changed since the last cut. ``fits`` False: a stored value may not be used.
+
+    ``last`` names the service written after all others of a cut: new rows are made from it, so where it is found, the
+    rows made before it changed are found, too.
+    """
 
     def __init__(
         self,
@@ -38,12 +42,14 @@ class Table(Generic[K]):
         encode: Callable[[K], bytes],
         decode: Callable[[bytes], K],
         fits: Callable[[str, K], bool] = lambda _service, _value: True,
+        last: str = "",
     ) -> None:
         self.values: dict[str, K] = {}
         self._role = role
         self._partition = partition
         self._writer = writer.encode()
         self._encode = encode
+        self._last = last
         for key, value in sorted(stored.items()):
             if key.startswith(META):
                 continue
@@ -65,7 +71,7 @@ class Table(Generic[K]):
 
     def cut(self, extra: Iterable[Record] = ()) -> tuple[Record, ...]:
         """Records of what changed, then ``extra``, then tombstones; forgets that they changed."""
-        changed, self._changed = sorted(self._changed), set()
+        changed, self._changed = sorted(self._changed, key=lambda s: (s == self._last, s)), set()
         tombstones, self._tombstones = self._tombstones, []
         rows = [
             self.record(service.encode() + SEPARATOR + self._writer, self._encode(self.values[service]))

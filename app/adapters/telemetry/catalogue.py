@@ -46,6 +46,7 @@ _METRICS = (
     Metric("optimize", "failed_steps", "steps of a service that failed by a defect and were left out; see the findings"),
     Metric("optimize", "unreadable_facts", "facts that could not be decoded: written by a newer version, or damaged"),
     Metric("optimize", "after_close", "partials of panes that had already closed"),
+    Metric("optimize", "repeated_commands", "commands that were produced again (same id and data): obeyed once"),
     Metric("optimize", "refused_services", "partials of services beyond optimize.max_services"),
     Metric("lane", "batches_unowned", "fetched batches of partitions that were no longer owned"),
     Metric("lane", "batches_repeated", "fetched batches that were folded before"),
