@@ -63,6 +63,10 @@ e2e: .venv/.dev ## End to end on a real Kafka of its own (skipped, with the reas
 	  LLM_OPTIMIZER_TEST_KAFKA=real $(PYTEST) -q -m e2e tests; \
 	else echo "skipped: $$reason"; fi
 
+.PHONY: chaos
+chaos: .venv/.dev ## Exactness while things go wrong, on a real Kafka of its own (LONG=1, SEED=n, ONLY=name,...)
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(if $(LONG),--long)
+
 ##@ Kafka on this machine (KAFKA_PORT, default 9092)
 
 .PHONY: kafka

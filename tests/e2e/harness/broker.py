@@ -51,7 +51,7 @@ def _started() -> Iterator[str]:
     why_not = subprocess.run([sys.executable, SCRIPT, "available"], capture_output=True, text=True, check=False)
     if why_not.returncode:
         pytest.skip(f"no real Kafka here: {(why_not.stderr or why_not.stdout).strip()}")
-    home, port = tempfile.mkdtemp(prefix="kafka-"), _free_port()
+    home, port = tempfile.mkdtemp(prefix="kafka-"), free_port()
     env = {**os.environ, "KAFKA_PORT": str(port), "KAFKA_HOME_DIR": home}
     try:
         subprocess.run([sys.executable, SCRIPT, "start"], env=env, check=True, stdout=subprocess.DEVNULL)
@@ -61,7 +61,8 @@ def _started() -> Iterator[str]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on now."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]

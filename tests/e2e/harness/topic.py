@@ -17,6 +17,7 @@ class Message(msgspec.Struct, frozen=True):
     key: bytes | None
     value: bytes
     headers: tuple[tuple[str, bytes], ...]
+    append_ms: int = 0
 
 
 class Follower:
@@ -61,4 +62,6 @@ def read(address: str, topic: str) -> list[Message]:
 
 def _message(message: Any) -> Message:
     headers = tuple((name, value or b"") for name, value in message.headers() or ())
-    return Message(message.partition(), message.offset(), message.key(), message.value() or b"", headers)
+    return Message(
+        message.partition(), message.offset(), message.key(), message.value() or b"", headers, message.timestamp()[1]
+    )

@@ -1,0 +1,157 @@
+"""Named faults: each is observed to have happened, and leaves the deployment able to go on."""
+
+import signal
+import time
+from collections.abc import Callable, Mapping
+
+import psutil
+
+from tests.chaos.world import SESSION_S, World
+from tests.e2e.harness.faults import kill_agent
+from tests.e2e.harness.workers import Worker, until
+
+Fault = Callable[[World], None]
+LEAVE_S = 30.0
+
+
+def _any(world: World) -> Worker:
+    return world.rnd.choice(world.workers)
+
+
+def _replace(world: World, worker: Worker) -> None:
+    world.workers.remove(worker)
+    world.start()
+
+
+# ---- one process ----
+def kill_ingest(world: World) -> None:
+    kill_agent(_any(world), "ingest")
+
+
+def kill_optimize(world: World) -> None:
+    kill_agent(_any(world), "optimize")
+
+
+def kill_worker(world: World) -> None:
+    """kill -9 of a supervisor; its agents end with it; another worker takes its place."""
+    worker = _any(world)
+    agents = list(worker.agents().values())
+    worker.kill()
+    _, alive = psutil.wait_procs(agents, timeout=10)
+    if alive:
+        raise AssertionError(f"agents outlived their supervisor: {alive}")
+    _replace(world, worker)
+
+
+def kill_all(world: World) -> None:
+    """kill -9 of every process of every worker."""
+    workers = list(world.workers)
+    for worker in workers:
+        for agent in worker.agents().values():
+            agent.kill()
+        worker.kill()
+    for worker in workers:
+        _replace(world, worker)
+
+
+def sigterm(world: World) -> None:
+    """A worker leaves in order; another takes its place."""
+    worker = _any(world)
+    _leave(worker)
+    _replace(world, worker)
+
+
+def _leave(worker: Worker) -> None:
+    until(worker.ready, 60, f"a worker does not become ready; see {worker.log}")
+    code = worker.terminate(LEAVE_S)
+    if code:
+        raise AssertionError(f"SIGTERM ended a worker with {code}; see {worker.log}")
+
+
+# ---- zombies ----
+def zombie_ingest(world: World) -> None:
+    _zombie(_any(world), "ingest", SESSION_S + world.rnd.uniform(1, 4))
+
+
+def zombie_optimize(world: World) -> None:
+    _zombie(_any(world), "optimize", SESSION_S + world.rnd.uniform(1, 4))
+
+
+def hiccup(world: World) -> None:
+    """Stopped for less than the session timeout."""
+    _zombie(_any(world), world.rnd.choice(("ingest", "optimize")), world.rnd.uniform(0.5, SESSION_S - 2))
+
+
+def _zombie(worker: Worker, name: str, for_s: float) -> None:
+    victim = worker.await_agent(name)
+    victim.send_signal(signal.SIGSTOP)
+    try:
+        time.sleep(for_s)
+    finally:
+        victim.send_signal(signal.SIGCONT)
+
+
+# ---- the fleet ----
+def rolling_restart(world: World) -> None:
+    """An upgrade: a new worker for each old one, the old one ended in order once the new one is ready."""
+    for worker in list(world.workers):
+        [new] = world.start()
+        until(new.ready, 60, f"the new worker does not become ready; see {new.log}")
+        _leave(worker)
+        world.workers.remove(worker)
+
+
+def scale_to(count: int) -> Fault:
+    """Start or end workers until there are ``count``."""
+
+    def scale(world: World) -> None:
+        while len(world.workers) > count:
+            _leave(world.workers.pop())
+        world.start(count - len(world.workers))
+        world.await_ready()
+
+    return scale
+
+
+# ---- the broker ----
+def broker_killed(world: World, down_s: float = 4.0) -> None:
+    if world.own is None:
+        raise AssertionError("this fault needs a broker of one's own")
+    world.own.kill()
+    time.sleep(down_s)
+    world.own.start()
+
+
+def broker_paused(world: World, for_s: float = 8.0) -> None:
+    if world.own is None:
+        raise AssertionError("this fault needs a broker of one's own")
+    world.own.pause(for_s)
+
+
+WORKER_FAULTS: Mapping[str, Fault] = {
+    "kill ingest": kill_ingest,
+    "kill optimize": kill_optimize,
+    "kill worker": kill_worker,
+    "kill all": kill_all,
+    "SIGTERM": sigterm,
+    "zombie ingest": zombie_ingest,
+    "zombie optimize": zombie_optimize,
+    "hiccup": hiccup,
+}
+"""Faults of processes: any of them at any time, in any order."""
+
+
+def drawn(world: World, faults: Mapping[str, Fault], count: int) -> list[str]:
+    """``count`` names by the world's seed: every fault once before any comes twice."""
+    names: list[str] = []
+    while len(names) < count:
+        names += world.rnd.sample(sorted(faults), len(faults))
+    return names[:count]
+
+
+def strike(world: World, faults: Mapping[str, Fault], names: list[str], pause_s: float) -> None:
+    """The named faults in order, some traffic between them."""
+    for name in names:
+        time.sleep(world.rnd.uniform(0.5, 1.5) * pause_s)
+        world.say(name)
+        faults[name](world)

@@ -1,0 +1,213 @@
+"""One deployment under chaos: its topics, its workers, its traffic, and the verdict at the end."""
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app.adapters.kafka.admin import KafkaAdmin, apply
+from app.settings import Settings, load
+from app.topics import declared
+from tests.chaos.account import Account, account, count_evidence, count_orders
+from tests.chaos.broker import OwnBroker
+from tests.chaos.traffic import Plan, Role, Sender
+from tests.chaos.verdict import Found, Verdict, judge
+from tests.e2e.harness.broker import Broker
+from tests.e2e.harness.deployment import Deployment
+from tests.e2e.harness.topic import Follower, Message, read
+from tests.e2e.harness.workers import Worker, until
+
+LATENESS_S = 10
+SESSION_S = 6
+PARTITIONS: Mapping[Role, int] = {"responses": 7, "feedback": 3, "commands": 2}
+"""Several topics with different counts; the facts have 4."""
+INJECT = Path(__file__).with_name("inject")
+CAUGHT_UP_S = 120.0
+
+
+class World:
+    """``workers`` run now, by number; every one that ever ran has its log in ``folder``."""
+
+    def __init__(
+        self, name: str, seed: int, broker: Broker, own: OwnBroker | None, folder: Path, **overrides: str
+    ) -> None:
+        self.name, self.seed, self.broker, self.own, self.folder = name, seed, broker, own, folder
+        self.rnd = random.Random(f"{name}-{seed}")
+        self.notes: dict[str, str] = {}
+        self.said: list[str] = []
+        self.stack = ExitStack()
+        self.workers: list[Worker] = []
+        self.deployment = _deploy(broker, f"chaos-{name}-{seed}-{os.getpid()}", folder, overrides)
+        self.settings = self.deployment.settings
+        self.sender: Sender | None = None
+        self._began = time.monotonic()
+
+    # ---- workers ----
+    def start(self, count: int = 1, extra: Mapping[str, str] | None = None) -> list[Worker]:
+        """More workers; ``extra``: environment of these alone."""
+        env = {**self.deployment.env, **(extra or {})}
+        deployment = Deployment(self.settings, env)
+        new = []
+        for _ in range(count):
+            log = self.folder / f"worker-{len(list(self.folder.glob('worker-*.log')))}.log"
+            new.append(self.stack.enter_context(Worker(deployment, log)))
+        self.workers += new
+        return new
+
+    def await_ready(self, within_s: float = 60.0) -> None:
+        """Until every worker has its partitions (possibly none)."""
+        for worker in self.workers:
+            until(worker.ready, within_s, f"a worker does not become ready; see {worker.log}")
+
+    def injected(self, **env: str) -> dict[str, str]:
+        """Environment of a worker with faults inside (``tests/chaos/inject``)."""
+        return {"PYTHONPATH": str(INJECT), **{f"CHAOS_{key.upper()}": value for key, value in env.items()}}
+
+    def say(self, text: str) -> None:
+        """Write down what was done when."""
+        self.said.append(f"{time.monotonic() - self._began:6.1f} s  {text}")
+
+    # ---- traffic ----
+    @contextmanager
+    def traffic(self, plan: Plan) -> Iterator[Sender]:
+        """Send ``plan`` beside the block; at its end everything is acked."""
+        counts: dict[Role, int] = dict(PARTITIONS)
+        if not self.broker.real:
+            counts = dict.fromkeys(PARTITIONS, 4)
+        self.sender = sender = Sender(self.settings, plan, counts)
+        failed: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                sender.run()
+            except BaseException as error:  # noqa: BLE001  # raised again below
+                failed.append(error)
+
+        thread = threading.Thread(target=run, name=f"{self.name}-traffic")
+        thread.start()
+        try:
+            yield sender
+        except BaseException:
+            sender.stop.set()
+            raise
+        finally:
+            thread.join()
+        if failed:
+            raise failed[0]
+
+    # ---- the verdict ----
+    def account(self) -> Account:
+        """What must come out of what was sent so far."""
+        total, topics = account(), self.settings.topics
+        for topic in (topics.responses, topics.feedback):
+            count_evidence(total, topic, self.read(topic), lateness_s=LATENESS_S, ahead_s=LATENESS_S)
+        count_orders(total, self.read(topics.commands))
+        return total
+
+    def read(self, topic: str) -> list[Message]:
+        """The whole topic as it is now."""
+        return read(self.broker.address, topic)
+
+    def judge(
+        self, expected: Account | None = None, within_s: float = CAUGHT_UP_S, until_s: float = float("inf")
+    ) -> Verdict:
+        """Wait until everything expected is there or time is up, then judge all there is."""
+        expected = expected or self.account()
+        outputs = _Outputs(self)
+        deadline = time.monotonic() + within_s
+        try:
+            verdict = judge(expected, outputs.found(), until_s)
+            while not verdict.exact and time.monotonic() < deadline:
+                time.sleep(0.3)
+                verdict = judge(expected, outputs.found(), until_s)
+        finally:
+            outputs.close()
+        self.found = outputs.now
+        return verdict
+
+    # ---- what the workers say ----
+    def metric(self, name: str) -> float:
+        """The sum of all samples of a metric over the workers that run."""
+        total = 0.0
+        for worker in self.workers:
+            for line in worker.metrics().splitlines():
+                if line.startswith((f"{name}{{", f"{name} ")):
+                    total += float(line.rpartition(" ")[2])
+        return total
+
+    def logs(self) -> str:
+        """Everything any worker logged."""
+        return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("worker-*.log")))
+
+    def close(self) -> None:
+        if self.sender is not None:
+            self.sender.stop.set()
+        self.stack.close()
+
+
+class _Outputs:
+    """Follows the three public topics that are judged."""
+
+    def __init__(self, world: World) -> None:
+        topics, self.now = world.settings.topics, Found()
+        takers: dict[str, Callable[[Message], None]] = {
+            topics.aggregates: self.now.take_aggregate,
+            topics.optimizations: self.now.take_decision,
+            topics.dead_letters: self.now.take_letter,
+        }
+        self._followers = [(Follower(world.broker.address, topic), take) for topic, take in takers.items()]
+
+    def found(self) -> Found:
+        for follower, take in self._followers:
+            for message in follower.new():
+                take(message)
+        return self.now
+
+    def close(self) -> None:
+        for follower, _ in self._followers:
+            follower.close()
+
+
+# ---- deployment ----
+def _deploy(broker: Broker, name: str, folder: Path, overrides: Mapping[str, str]) -> Deployment:
+    texts = {
+        "kafka__bootstrap_servers": broker.address,
+        "kafka__group": name,
+        "kafka__session_timeout_s": str(SESSION_S),
+        "kafka__heartbeat_s": "1",
+        "kafka__rebalance_timeout_s": "8",
+        "ingest__lateness_s": str(LATENESS_S),
+        "ingest__ahead_s": str(LATENESS_S),
+        "ingest__idle_s": str(SESSION_S),
+        "optimize__checkpoint_s": "0.5",
+        "state__dir": str(folder / "state"),
+        "topics__partitions": "4",
+        "web__port": "0",
+        "log__level": "INFO",
+        **{f"topics__{topic.role}": f"{name}.{topic.name}" for topic in declared(Settings().topics)},
+        **overrides,
+    }
+    env = {f"LLM_OPTIMIZER__{key.upper()}": value for key, value in texts.items()}
+    settings = load(env=env)
+    _make_topics(settings)
+    return Deployment(settings, {**os.environ, **env, "PYTHONHASHSEED": "random"})
+
+
+def _make_topics(settings: Settings) -> None:
+    admin = KafkaAdmin(settings)
+    if not admin.is_mock():
+        counts: Mapping[Any, int] = PARTITIONS
+        admin.create(
+            [
+                msgspec.structs.replace(t, partitions=counts[t.role])
+                for t in declared(settings.topics)
+                if t.role in counts
+            ]
+        )
+    apply(settings, admin)
