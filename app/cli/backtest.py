@@ -28,9 +28,7 @@ FIELD_LIMIT = 16 * 2**20
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Order of requests and draws.")
 @click.option("--in-order", is_flag=True, help="Play the rows as they stand instead of shuffling each pass.")
 @click.option("--cost-max", type=click.FloatRange(0, min_open=True), metavar="USD", help="Cost that earns nothing.")
-@click.option(
-    "--latency-max", type=click.FloatRange(0, min_open=True), metavar="MS", help="The same for latency."
-)
+@click.option("--latency-max", type=click.FloatRange(0, min_open=True), metavar="MS", help="The same for latency.")
 @click.option(
     "--delay", default=0, show_default=True, type=click.IntRange(0), help="Requests before an answer is known."
 )

@@ -43,9 +43,7 @@ def scored(name: str, table: Table, objective: Objective, played: Played, degrad
     mine = lost[np.arange(len(lost)), played.arms]
     got = float((reward[at] - objective.quality * mine).mean())
     best, offered = _fixed(table, reward[played.rows] - objective.quality * lost, degrade)
-    names = {
-        arm: int(n) for arm, n in zip(table.arms, np.bincount(played.arms, minlength=len(table.arms)), strict=True)
-    }
+    pulls = np.bincount(played.arms, minlength=len(table.arms)).tolist()
     return Score(
         policy=name,
         requests=len(played.rows),

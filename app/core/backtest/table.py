@@ -67,9 +67,7 @@ def read(header: Sequence[str], rows: Iterable[tuple[str, Mapping[str, str | Non
     for place, row in rows:
         answers = [_answer(row, arm, place, timed=timed) for arm in arms]
         if all(math.isnan(answer[0]) for answer in answers):
-            raise TableError(
-                f"{place}: no arm was called; fill one pair of q_<arm> and cost_<arm>, or drop the row"
-            )
+            raise TableError(f"{place}: no arm was called; fill one pair of q_<arm> and cost_<arm>, or drop the row")
         for kind, column in zip(cells, zip(*answers, strict=True), strict=True):
             cells[kind].append(list(column))
         for name, found in words.items():
