@@ -11,6 +11,9 @@ import msgspec
 from app.core.sketch import Histogram, merge_into
 
 SESSION_GROUPS = 64
+MAX_MODELS = 8
+"""Pairs of response model and fingerprint a cell remembers: the first in order, so that merging forgets alike."""
+MAX_PROMPTS = 256
 
 
 class Score(msgspec.Struct, array_like=True):
@@ -47,10 +50,29 @@ class Group(msgspec.Struct, array_like=True):
     quality: float = 0.0
 
 
+class Waste(msgspec.Struct, array_like=True):
+    """Answers that were paid for in vain, or may have been: ``retries`` of earlier requests and ``invalid`` JSON with
+    their costs; requests with a token limit, those limits and what was written under them; ``repeats`` of a prompt seen
+    in the same cell among those that ``hashed`` their prompt (the first ``MAX_PROMPTS`` prompts are remembered).
+    """
+
+    retries: int = 0
+    retries_usd: float = 0.0
+    invalid: int = 0
+    invalid_usd: float = 0.0
+    limited: int = 0
+    limits: int = 0
+    written: int = 0
+    hashed: int = 0
+    repeats: int = 0
+    repeats_usd: float = 0.0
+
+
 class Cell(msgspec.Struct, array_like=True):
     """Sums of one cell. ``log_latency`` sums are over ln(ms); ``quality`` is by channel (judge, user, implicit).
 
-    ``in_session``: requests that belonged to a session.
+    ``in_session``: requests that belonged to a session. ``models``: what answered, as response model and fingerprint
+    joined by U+001F, sorted, the first ``MAX_MODELS``.
     """
 
     n: int = 0
@@ -74,6 +96,8 @@ class Cell(msgspec.Struct, array_like=True):
     groups: dict[int, Group] = {}
     unpriced: Unpriced | None = None
     in_session: int = 0
+    models: list[str] = []
+    waste: Waste | None = None
 
 
 class CellKey(msgspec.Struct, frozen=True, array_like=True, order=True):
@@ -148,6 +172,12 @@ def add_cell(total: Cell, other: Cell) -> None:
         if total.unpriced is None:
             total.unpriced = Unpriced()
         _add_fields(total.unpriced, other.unpriced, Unpriced.__struct_fields__)
+    if other.models and other.models != total.models:
+        total.models = sorted({*total.models, *other.models})[:MAX_MODELS]
+    if other.waste is not None:
+        if total.waste is None:
+            total.waste = Waste()
+        _add_fields(total.waste, other.waste, Waste.__struct_fields__)
 
 
 def copy_cell(cell: Cell) -> Cell:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from app.core import facts, service
+from app.core.analyze.analyze import Analysis, analyse, postponed
 from app.core.batch import Batch
 from app.core.clocks import Clocks
 from app.core.commands import COMMAND
@@ -23,7 +24,7 @@ from app.core.events import is_name
 from app.core.facts import NEVER, ControlFact, Partial, Partials
 from app.core.ids import stable_id
 from app.core.outputs import Output
-from app.core.pane import PANE_S, RawPane, merge_parts, orient
+from app.core.pane import PANE_S, ClosedPane, RawPane, merge_parts, orient
 from app.core.ports import Cut, Point, Record
 from app.core.service import BROADCAST, Row, Tick
 from app.core.table import META, Table
@@ -56,10 +57,16 @@ class KeptRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class KeptWindows(msgspec.Struct, frozen=True, array_like=True):
-    """The open windows as kept in the table ``windows``."""
+    """What lies downstream of a row, as kept in the table ``windows``: the open windows and the analysis."""
 
     applied: int
     windows: Windows
+    analysis: Analysis = Analysis()
+
+    @property
+    def deadline_s(self) -> int | None:
+        """When the next window ends or an open finding has waited long enough (epoch seconds), or None."""
+        return min((d for d in (self.windows.deadline_s, self.analysis.deadline_s) if d is not None), default=None)
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -188,7 +195,7 @@ class Merge:
 
     def _due(self, now_s: int) -> set[str]:
         due = {name for name, kept in self._rows.values.items() if _past(kept.row.deadline_s, now_s)}
-        return due | {name for name, kept in self._windows.values.items() if _past(kept.windows.deadline_s, now_s)}
+        return due | {name for name, kept in self._windows.values.items() if _past(kept.deadline_s, now_s)}
 
     def _turn(self, offset: int, name: str, panes: list[RawPane], now_s: int) -> None:
         """Close ``panes`` of one service and pass its deadlines up to ``now_s``: one mutation (O2)."""
@@ -196,15 +203,17 @@ class Merge:
         if kept is None or offset <= kept.applied:
             return
         known = self._windows_of(name)
-        turn = _Turn(name, kept.row, known.windows if offset > known.applied else None, self._step)
+        turn = _Turn(name, kept.row, known if offset > known.applied else None, self._step)
         for pane in panes:
             turn.ticks(pane.end_s - 1)
             turn.pane(pane)
         turn.ticks(now_s)
-        if turn.windows is not None and turn.windows != known.windows:
-            self._windows.put(name, KeptWindows(offset, turn.windows))
+        if turn.kept is not None and turn.kept is not known:
+            self._windows.put(name, msgspec.structs.replace(turn.kept, applied=offset))
         self._rows.put(name, KeptRow(offset, kept.control, turn.row, self._windows_of(name).applied, kept.orders))
         self._say(turn.outputs)
+        if turn.failed:
+            self.counts["failed_analyses"] = self.counts.get("failed_analyses", 0) + turn.failed
 
     def _fresh(self, name: str) -> KeptRow | None:
         if len(self._rows.values) >= self._max_services:
@@ -277,30 +286,27 @@ class Merge:
 
 
 class _Turn:
-    """One service passing panes and deadlines; ``windows`` None: they already hold what this mutation adds."""
+    """One service passing panes and deadlines; ``kept`` None: what is downstream already holds this mutation."""
 
-    def __init__(self, name: str, row: Row, windows: Windows | None, step: Step) -> None:
+    def __init__(self, name: str, row: Row, kept: KeptWindows | None, step: Step) -> None:
         self.name = name
         self.step = step
         self.row = row
-        self.windows = windows
+        self.kept = kept
+        self.failed = 0
         self.outputs: list[Output] = []
 
     def pane(self, raw: RawPane) -> None:
-        """Step the row with a closed pane, then let the windows take it as the row's document orients it."""
+        """Step the row with a closed pane, then let windows and analyzers take it as the row's document orients it."""
         pane = orient(self.row.document, raw)
         self.row, outputs = self.step(self.row, pane, raw.end_s)
         self.outputs += outputs
-        if self.windows is not None:
-            self.windows, aggregates = roll(self.windows, self.name, pane, raw.end_s)
-            self.outputs += aggregates
+        self._downstream(pane, raw.end_s)
 
     def ticks(self, until_s: int) -> None:
         """Pass the deadlines at whole minutes up to ``until_s``, in order."""
         for _ in range(MAX_TICKS):
-            deadlines = [
-                d for d in (self.row.deadline_s, self.windows.deadline_s if self.windows else None) if d is not None
-            ]
+            deadlines = [d for d in (self.row.deadline_s, self.kept.deadline_s if self.kept else None) if d is not None]
             boundary = -(-min(deadlines) // PANE_S) * PANE_S if deadlines else None
             if boundary is None or boundary > until_s:
                 return
@@ -309,10 +315,21 @@ class _Turn:
                 self.outputs += outputs
                 if self.row is before:  # a step that failed must not hold the deadline for ever
                     self.row = service.without_deadlines(before)
-            if self.windows is not None:
-                self.windows, aggregates = roll(self.windows, self.name, None, boundary)
-                self.outputs += aggregates
+            self._downstream(None, boundary)
         raise RuntimeError(f"{self.name}: {MAX_TICKS} deadlines in one advance; the row re-arms a deadline without end")
+
+    def _downstream(self, pane: ClosedPane | None, now_s: int) -> None:
+        """Windows, then findings: computed from the row's document and the pane, never read by a step."""
+        if self.kept is None or (pane is None and not _past(self.kept.deadline_s, now_s)):
+            return
+        windows, aggregates = roll(self.kept.windows, self.name, pane, now_s)
+        try:
+            analysis, findings = analyse(self.kept.analysis, self.row.document, pane, windows, now_s)
+        except Exception:  # noqa: BLE001  a defect costs the findings of a pane, never the partition
+            self.failed += 1
+            analysis, findings = postponed(self.kept.analysis, now_s), []
+        self.kept = KeptWindows(self.kept.applied, windows, analysis)
+        self.outputs += [*aggregates, *findings]
 
 
 def _past(deadline_s: int | None, now_s: int) -> bool:

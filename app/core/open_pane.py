@@ -7,7 +7,19 @@ cells of ``app.core.cell`` when the pane is sent.
 from math import ceil, log
 
 from app.core import facts, sketch
-from app.core.cell import OVERFLOW, SEPARATOR, Cell, CellKey, Group, Late, Score, Unpriced
+from app.core.cell import (
+    MAX_MODELS,
+    MAX_PROMPTS,
+    OVERFLOW,
+    SEPARATOR,
+    Cell,
+    CellKey,
+    Group,
+    Late,
+    Score,
+    Unpriced,
+    Waste,
+)
 from app.core.events import NAME_PATTERN, Feedback, Rejected, Response, SegmentParts, is_name
 from app.core.sketch import Histogram
 
@@ -34,9 +46,10 @@ class Counted:
     """
 
     __slots__ = (
-        "cached", "changed", "compared", "cost", "cost_n", "cost_sq", "errors", "groups", "histogram", "in_session",
-        "input", "input_cost", "input_sq", "latency", "latency_max", "log_latency", "log_latency_sq", "n", "output",
-        "own_cost", "quality", "quality_n", "quality_sq", "scores", "ttft", "ttft_n", "unpriced",
+        "cached", "changed", "compared", "cost", "cost_n", "cost_sq", "errors", "fingerprint", "groups", "histogram",
+        "in_session", "input", "input_cost", "input_sq", "latency", "latency_max", "log_latency", "log_latency_sq",
+        "models", "n", "output", "own_cost", "prompts", "quality", "quality_n", "quality_sq", "response_model",
+        "scores", "ttft", "ttft_n", "unpriced", "waste",
     )  # fmt: skip
 
     def __init__(self, histogram: Histogram, *, compared: bool) -> None:
@@ -50,6 +63,10 @@ class Counted:
         self.scores: dict[str, Score] = {}
         self.groups: dict[int, Group] = {}
         self.unpriced: Unpriced | None = None
+        self.response_model = self.fingerprint = ""
+        self.models: set[str] = set()
+        self.waste: Waste | None = None
+        self.prompts: set[str] = set()
 
     def add(self, data: Response) -> None:
         """Count one answer. The hottest lines of the project: one branch for what is rare, no call for what is not."""
@@ -91,8 +108,43 @@ class Counted:
             self.ttft += data.ttft_ms
         if data.own_cost_usd:
             self.own_cost += data.own_cost_usd
+        if data.response_model != self.response_model or data.fingerprint != self.fingerprint:
+            self._add_model(data)
+        if data.max_tokens is not None or data.retry_of or data.prompt_hash or data.valid_json is False:
+            self._add_waste(data, cost or 0.0)
         if self.compared and data.session_group is not None:
             self._add_grouped(data, data.session_group, log_latency)
+
+    def _add_model(self, data: Response) -> None:
+        """Another model answered than the last time: rare, so the usual answer costs two comparisons."""
+        if not data.response_model and not data.fingerprint:  # a failed answer does not say
+            return
+        self.response_model, self.fingerprint = data.response_model, data.fingerprint
+        self.models.add(data.response_model + SEPARATOR + data.fingerprint)
+        if len(self.models) > MAX_MODELS:
+            self.models.remove(max(self.models))
+
+    def _add_waste(self, data: Response, cost_usd: float) -> None:
+        waste = self.waste
+        if waste is None:
+            waste = self.waste = Waste()
+        if data.retry_of:
+            waste.retries += 1
+            waste.retries_usd += cost_usd
+        if data.valid_json is False:
+            waste.invalid += 1
+            waste.invalid_usd += cost_usd
+        if data.max_tokens is not None:
+            waste.limited += 1
+            waste.limits += data.max_tokens
+            waste.written += data.output_tokens
+        if data.prompt_hash:
+            waste.hashed += 1
+            if data.prompt_hash in self.prompts:
+                waste.repeats += 1
+                waste.repeats_usd += cost_usd
+            elif len(self.prompts) < MAX_PROMPTS:
+                self.prompts.add(data.prompt_hash)
 
     def _add_grouped(self, data: Response, number: int, log_latency: float) -> None:
         group = self._group(number)
@@ -171,6 +223,8 @@ class Counted:
             groups=self.groups,
             unpriced=self.unpriced,
             in_session=self.in_session,
+            models=sorted(self.models),
+            waste=self.waste,
         )
 
 

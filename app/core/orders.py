@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from app.core import change, outputs, rollout
+from app.core.analyze.finding import EVERY, decode_heard
 from app.core.change import Why
 from app.core.commands import COMMAND, About, Command, CommandError, Configure, Freeze, SetMode, parse
 from app.core.decision import Action, decode_outcome
@@ -41,6 +42,8 @@ def obey(row: Row, fact: ControlFact, now_s: int) -> Result:
         return _outcome(row, fact), []
     if fact.type in ALERTS and _severity(fact.data) in ("critical", "blocking"):
         return rollout.roll_back(row, now_s, "event", f"{fact.type} {fact.id}: critical alert from outside")
+    if fact.type == outputs.FINDING:
+        return _found(row, fact, now_s)
     return row, []
 
 
@@ -270,6 +273,19 @@ def _outcome(row: Row, fact: ControlFact) -> Row:
     else:
         watch = msgspec.structs.replace(watch, error=outcome.error or "the gateway refused it")
     return msgspec.structs.replace(row, watch=watch)
+
+
+def _found(row: Row, fact: ControlFact, now_s: int) -> Result:
+    """A finding came back by the log: an open critical one about the arm on trial, or about all, ends the trial."""
+    try:
+        heard = decode_heard(fact.data)
+    except msgspec.MsgspecError:
+        return row, []
+    if row.trial is None or heard.severity != "critical" or heard.status != "open":
+        return row, []
+    if heard.arm not in (EVERY, row.trial.arm):
+        return row, []
+    return rollout.roll_back(row, now_s, "threshold", f"critical finding {heard.finding_id}: {heard.detail}")
 
 
 class _Severity(msgspec.Struct):

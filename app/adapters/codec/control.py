@@ -1,7 +1,8 @@
 """Commands, alerts, violations, registry updates, metrics and outcomes: checked, addressed and passed through.
 
 An event addresses one service by its data, or ``*`` (every service looks whether it is meant: by model, tenant or
-scope). What this optimizer wrote itself is ignored, so that a topic may be both read and written.
+scope). What this optimizer wrote itself is ignored, so that a topic may be both read and written; but its findings come
+back, because that is the only way from an analyzer to a decision.
 """
 
 from typing import Any

@@ -19,6 +19,7 @@ from app.adapters.codec.payload import MAX_VALUE_BYTES
 from app.adapters.codec.reasons import UnreadableError
 from app.core.batch import Headers
 from app.core.events import RESPONSE_COMPLETED, Event, Ignored, Rejected, ResponseEvent
+from app.core.outputs import FINDING
 from app.core.ports import Decode
 
 Count = Callable[[str], None]
@@ -112,6 +113,6 @@ def _dispatch(envelope: Envelope, count: Count) -> Event:
         return response.response_event(envelope, count)
     if kind in feedback.TYPES:
         return feedback.feedback_event(envelope, count)
-    if control.is_control(kind) and envelope.source != OPTIMIZE:
+    if control.is_control(kind) and (envelope.source != OPTIMIZE or kind == FINDING):  # own findings reach the rules
         return control.control_event(envelope)
     return Ignored(kind)

@@ -10,7 +10,7 @@ from app.core.outputs import Output
 from app.core.ports import Record
 
 OPTIMIZE = "/llm-optimizer/optimize"
-"""CloudEvents source of everything the brain says; ingest ignores events that carry it."""
+"""CloudEvents source of everything the brain says; ingest ignores events that carry it, findings excepted."""
 JSON = "application/json"
 STRUCTURED = (("content-type", b"application/cloudevents+json"),)
 

@@ -10,6 +10,7 @@ from app.core.document.guardrails import Guardrails
 from app.core.document.limits import Budget, Policy, Verify
 from app.core.document.objective import Objective
 from app.core.document.pricing import MAX_PRICES, Price
+from app.core.document.thresholds import Slo, Thresholds
 from app.core.document.trial_plan import TrialPlan
 
 Mode = Literal["observe", "recommend", "approve", "auto"]
@@ -58,6 +59,8 @@ class ServiceDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     trial: Annotated[TrialPlan, Meta(description="How a change is rolled out.")] = TrialPlan()
     budget: Annotated[Budget, Meta(description="What may be spent.")] = Budget()
     verify: Annotated[Verify, Meta(description="When the gateway is believed.")] = Verify()
+    thresholds: Annotated[Thresholds, Meta(description="What makes a finding.")] = Thresholds()
+    slo: Annotated[Slo, Meta(description="What was promised.")] = Slo()
     prices: Annotated[
         tuple[Price, ...], Meta(max_length=MAX_PRICES, description="Price book, for requests that carry no cost.")
     ] = ()

@@ -146,12 +146,19 @@ def test_an_unknown_type_is_ignored_by_name(decode):
     )
 
 
-@pytest.mark.parametrize("type_", [FINDING, FAILED, COMMAND])
+@pytest.mark.parametrize("type_", [FAILED, COMMAND])
 def test_the_optimizers_own_events_are_ignored_and_those_of_others_are_not(decode, type_):
     data = {"decision_id": "d", "service": "chatbot", "version": 1, "gateway": "g"}
     data = {"service": "chatbot", "command": "pause"} if type_ == COMMAND else data
     assert decode(structured(data, type_, source="/llm-optimizer/optimize"), ()) == Ignored(type_)
     assert type(decode(structured(data, type_, source="/llm-optimizer/actuate"), ())) is ControlEvent
+
+
+def test_the_optimizers_own_findings_come_back_to_the_rules(decode):
+    data = {"service": "chatbot", "severity": "critical", "status": "open"}
+    for source in ("/llm-optimizer/optimize", "/llm-optimizer/actuate", "/elsewhere"):
+        event = decode(structured(data, FINDING, source=source), ())
+        assert (type(event), event.type, event.service) == (ControlEvent, FINDING, "chatbot")
 
 
 @pytest.mark.parametrize("version", ["0.3", "1.0.2", "2.0", ""])

@@ -1,0 +1,192 @@
+"""Performance: latency (typical, p95, p99), failed answers, time to the first token, output speed.
+
+Typical latency is a CUSUM on its logarithm. Percentiles are judged by the share of answers beyond them: with a limit in
+the document 5 % (1 %) is what is promised; without one, the limit is the percentile of the first full hour and the
+share is what is usual. Failed answers are an e-detector, against the limit or against what is usual. The time to the
+first token and output speed are pane series.
+"""
+
+from collections.abc import Callable
+from math import log
+
+import msgspec
+
+from app.core.analyze.finding import Note, Signal
+from app.core.analyze.ring_watch import RingWatch, step_ring
+from app.core.analyze.scope import Scope
+from app.core.analyze.series import Excursion, MeanWatch, RateWatch, step_mean, step_rate
+from app.core.analyze.telling import told
+from app.core.analyze.wording import (
+    ERRORS,
+    LATENCY,
+    OVER_P95,
+    OVER_P99,
+    SLOW_P95,
+    SLOW_P99,
+    THROUGHPUT,
+    TTFT,
+    Metric,
+)
+from app.core.cell import Cell, Summary
+from app.core.sketch import Histogram, bucket, quantile
+from app.core.stats.reference import Sums
+
+LATENCY_FLOOR = 0.05
+"""Least standard deviation of the logarithm of one latency."""
+WORTH = 0.5
+"""A change below this share of its tolerance is not worth a finding."""
+TAIL_N = 1000
+"""Answers in the open hour before its percentiles become limits."""
+PERCENTILES = {"p95": 0.95, "p99": 0.99}
+
+
+class Tail(msgspec.Struct, frozen=True, array_like=True):
+    """Answers in buckets above ``bucket`` are slow."""
+
+    bucket: int
+    share: RateWatch = RateWatch()
+
+
+class Performance(msgspec.Struct, frozen=True, array_like=True):
+    """State of one arm in one segment."""
+
+    latency: MeanWatch = MeanWatch()
+    errors: RateWatch = RateWatch()
+    error_limit: RateWatch = RateWatch()
+    limits: dict[str, RateWatch] = {}
+    tails: dict[str, Tail] = {}
+    ttft: RingWatch = RingWatch()
+    speed: RingWatch = RingWatch()
+
+
+def step(state: Performance, scope: Scope, summary: Summary, hour: Histogram) -> tuple[Performance, list[Note]]:
+    """Add a closed complete pane. ``hour``: latencies of the open hour of this arm and segment."""
+    notes: list[Note] = []
+    cell = summary.cell
+    if not cell.n:
+        return state, notes
+    if scope.means:
+        state, said = _means(state, scope, cell)
+        notes += said
+        state, said = _percentiles(state, scope, summary.histogram)
+        notes += said
+    if scope.whole:
+        state, said = _tails(state, scope, summary.histogram, hour)
+        notes += said
+        state, said = _pace(state, scope, cell)
+        notes += said
+    return state, notes
+
+
+def _means(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, list[Note]]:
+    tolerance, points = scope.document.guardrails.latency.tolerance, scope.document.guardrails.errors.tolerance
+    limits, key = scope.limits(cell.n), scope.key("latency", "mean")
+
+    def slower(out: Excursion) -> Signal | None:
+        times = (2.718281828459045 ** min(50.0, out.level - out.usual) - 1) / max(tolerance, 1e-9)
+        if out.value <= out.usual or times < WORTH:
+            return None
+        return scope.signal("performance", key, "latency-rise", LATENCY, out, times, n=cell.n)
+
+    sums = Sums(cell.n, cell.log_latency, cell.log_latency_sq)
+    watch, moved = step_mean(state.latency, sums, limits.cusum, scope.now_s, LATENCY_FLOOR)
+    watch, notes = told(watch, moved, key, slower)
+    state = msgspec.structs.replace(state, latency=watch)
+    error_key = scope.key("errors", "rate")
+
+    def failing(out: Excursion) -> Signal | None:
+        times = (out.level - out.usual) / max(points, 1e-9)
+        return scope.signal("performance", error_key, "error-burst", ERRORS, out, times) if times >= WORTH else None
+
+    errors, moved = step_rate(state.errors, cell.errors, cell.n, limits.e_limit, scope.now_s)
+    errors, said = told(errors, moved, error_key, failing)
+    state = msgspec.structs.replace(state, errors=errors)
+    fixed = scope.document.thresholds.error_rate
+    if fixed is None:
+        return state, [*notes, *said]
+    at_key = scope.key("errors", "limit")
+    watch_at, moved = step_rate(state.error_limit, cell.errors, cell.n, limits.e_limit, scope.now_s, promised=fixed)
+    watch_at, more = told(watch_at, moved, at_key, _over(scope, at_key, "error-limit", ERRORS))
+    return msgspec.structs.replace(state, error_limit=watch_at), [*notes, *said, *more]
+
+
+def _over(scope: Scope, key: str, kind: str, metric: Metric) -> Callable[[Excursion], Signal]:
+    def make(out: Excursion) -> Signal:
+        return scope.signal("performance", key, kind, metric, out, out.level / out.usual, fixed=True)
+
+    return make
+
+
+def _percentiles(state: Performance, scope: Scope, histogram: Histogram) -> tuple[Performance, list[Note]]:
+    """The share of answers beyond the fixed limits of p95 and p99."""
+    thresholds, notes = scope.document.thresholds, list[Note]()
+    for name, limit, metric in (
+        ("p95", thresholds.latency_ms_p95, OVER_P95),
+        ("p99", thresholds.latency_ms_p99, OVER_P99),
+    ):
+        if limit is None:
+            continue
+        n, slow = sum(histogram.values()), beyond(histogram, bucket(limit))
+        key = scope.key("latency", name + "-limit")
+        watch, moved = step_rate(
+            state.limits.get(name, RateWatch()), slow, n, scope.limits(n).e_limit, scope.now_s,
+            promised=1.0 - PERCENTILES[name],
+        )  # fmt: skip
+        watch, said = told(watch, moved, key, _over(scope, key, f"latency-{name}-limit", metric))
+        state = msgspec.structs.replace(state, limits={**state.limits, name: watch})
+        notes += said
+    return state, notes
+
+
+def beyond(histogram: Histogram, limit: int) -> int:
+    """Values in buckets above ``limit``."""
+    return sum(n for k, n in histogram.items() if k > limit)
+
+
+def _tails(state: Performance, scope: Scope, pane: Histogram, hour: Histogram) -> tuple[Performance, list[Note]]:
+    if not state.tails:
+        if not scope.main or sum(hour.values()) < TAIL_N:
+            return state, []
+        tails = {name: Tail(bucket(quantile(hour, q))) for name, q in PERCENTILES.items()}
+        return msgspec.structs.replace(state, tails=tails), []
+    notes: list[Note] = []
+    n, tails = sum(pane.values()), dict(state.tails)
+    for (name, tail), metric in zip(state.tails.items(), (SLOW_P95, SLOW_P99), strict=True):
+        key = scope.key("latency", name)
+
+        def slower(out: Excursion, key: str = key, name: str = name, metric: Metric = metric) -> Signal | None:
+            times = min(3.9, out.level / max(out.usual, 1e-9) - 1.0)  # a share, not a latency: never critical
+            return scope.signal("performance", key, f"latency-{name}-rise", metric, out, times) if times >= 1 else None
+
+        watch, moved = step_rate(tail.share, beyond(pane, tail.bucket), n, scope.limits(n).e_limit, scope.now_s)
+        watch, said = told(watch, moved, key, slower)
+        tails[name] = Tail(tail.bucket, watch)
+        notes += said
+    return msgspec.structs.replace(state, tails=tails), notes
+
+
+def _pace(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, list[Note]]:
+    tolerance, notes = max(scope.document.guardrails.latency.tolerance, 1e-9), list[Note]()
+    limit = scope.limits().cusum
+    if cell.ttft_n and cell.ttft_ms > 0:
+        key = scope.key("latency", "ttft")
+
+        def later(out: Excursion) -> Signal | None:
+            times = (2.718281828459045 ** min(50.0, out.level - out.usual) - 1) / tolerance
+            return scope.signal("performance", key, "ttft-rise", TTFT, out, times) if times >= WORTH else None
+
+        ttft, moved = step_ring(state.ttft, log(cell.ttft_ms / cell.ttft_n), limit, scope.now_s, main=scope.main)
+        ttft, said = told(ttft, moved, key, later)
+        state, notes = msgspec.structs.replace(state, ttft=ttft), notes + said
+    if cell.output_tokens and cell.latency_ms > 0:
+        key_speed = scope.key("latency", "speed")
+
+        def slower(out: Excursion) -> Signal | None:
+            times = (2.718281828459045 ** min(50.0, out.usual - out.level) - 1) / tolerance
+            return scope.signal("performance", key_speed, "slow-output", THROUGHPUT, out, times) if times >= 1 else None
+
+        x = log(1000.0 * cell.output_tokens / cell.latency_ms)
+        speed, moved = step_ring(state.speed, x, limit, scope.now_s, main=scope.main)
+        speed, said = told(speed, moved, key_speed, slower)
+        state, notes = msgspec.structs.replace(state, speed=speed), notes + said
+    return state, notes

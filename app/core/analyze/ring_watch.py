@@ -1,0 +1,104 @@
+"""A pane series watched against its own ring: one value a closed pane, for metrics of which only means are kept.
+
+The reference is the median and the median deviation of the ring without its newest ``LAG`` values (scale floored at
+``FLOOR``, 2 % for logarithms). Steps of a CUSUM tuned to one scale are taken from values clipped at ``CLIP`` scales, so
+heavy tails need several panes and one wild pane is no change. At the main cadence River's ADWIN looks at the same ring.
+The ring stands still during an excursion, and takes the new level when that lasts (``app.core.analyze.series``).
+Values are kept as 32-bit floats (7 digits): half a kilobyte a ring.
+"""
+
+import struct
+from statistics import fmean, median
+
+import msgspec
+
+from app.core.analyze.rings import SIZE, Ring, watched
+from app.core.analyze.series import CLEAN_PANES, NEW_NORMAL_S, SURE, Excursion, Moved
+
+WARM = 45
+LAG = 15
+FLOOR = 0.02
+CLIP = 4.0
+ADWIN_N = 64
+"""Values before ADWIN, which looks every 32, can see two windows."""
+MAD_SD = 1.4826
+
+
+class RingWatch(msgspec.Struct, frozen=True, array_like=True):
+    """``packed``: the values, oldest first; ``up``, ``down``: evidence in nats; ``panes``: since it was last 0."""
+
+    packed: bytes = b""
+    up: float = 0.0
+    down: float = 0.0
+    panes_up: int = 0
+    panes_down: int = 0
+    out: Excursion | None = None
+    scale: float = FLOOR
+
+
+def unpacked(watch: RingWatch) -> tuple[float, ...]:
+    """The values, oldest first."""
+    return struct.unpack(f"<{len(watch.packed) // 4}f", watch.packed)
+
+
+def packed(values: tuple[float, ...]) -> bytes:
+    """The newest ``SIZE`` of ``values``."""
+    values = values[-SIZE:]
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+def step_ring(watch: RingWatch, x: float, limit: float, now_s: int, *, main: bool) -> tuple[RingWatch, Moved]:
+    """Add the value of a closed complete pane. ``main``: let ADWIN look, too."""
+    if watch.out is not None:
+        return _on(watch, watch.out, x, now_s)
+    values = unpacked(watch)
+    if len(values) < WARM:
+        return RingWatch(packed((*values, x))), ""
+    centre, scale = reference(values[:-LAG])
+    z = min(CLIP, max(-CLIP, (x - centre) / scale))
+    up, down = max(0.0, watch.up + z - 0.5), max(0.0, watch.down - z - 0.5)
+    grown = RingWatch(
+        packed((*values, x)),
+        up,
+        down,
+        watch.panes_up + 1 if up else 0,
+        watch.panes_down + 1 if down else 0,
+        None,
+        scale,
+    )
+    if max(up, down) < limit:
+        return _adwin(grown, now_s) if main and len(values) >= ADWIN_N else (grown, "")
+    panes = grown.panes_up if up >= down else grown.panes_down
+    newest = (*values, x)[-min(panes, LAG) :]
+    kept = packed((*values, x)[: -len(newest)])
+    return msgspec.structs.replace(grown, packed=kept, out=Excursion(now_s, fmean(newest), centre)), "raised"
+
+
+def reference(values: tuple[float, ...]) -> tuple[float, float]:
+    """Median and floored scale."""
+    centre = median(values)
+    return centre, max(FLOOR, MAD_SD * median([abs(v - centre) for v in values]))
+
+
+def _adwin(watch: RingWatch, now_s: int) -> tuple[RingWatch, Moved]:
+    values = unpacked(watch)
+    _, alert = watched(Ring(values, len(values)))
+    if alert is None or alert.at < LAG:
+        return watch, ""
+    before, after = values[: alert.at], values[alert.at :]
+    out = Excursion(now_s, fmean(after), fmean(before))
+    return msgspec.structs.replace(watch, packed=packed(before), out=out, scale=reference(before)[1]), "raised"
+
+
+def _on(watch: RingWatch, out: Excursion, x: float, now_s: int) -> tuple[RingWatch, Moved]:
+    gain = (out.usual - out.value) / watch.scale**2 * (x - 0.5 * (out.usual + out.value))
+    recovery = min(20.0, max(0.0, out.recovery + gain))
+    clean = out.clean + 1 if recovery > 0.0 else 0
+    if clean >= CLEAN_PANES and recovery >= SURE:
+        return RingWatch(watch.packed), "cleared"
+    if now_s - out.since_s >= NEW_NORMAL_S:
+        return RingWatch(), "cleared"
+    out = msgspec.structs.replace(
+        out, panes=out.panes + 1, n=out.n + 1.0, total=out.total + x, clean=clean, recovery=recovery
+    )
+    return msgspec.structs.replace(watch, out=out), "on"

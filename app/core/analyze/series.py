@@ -1,0 +1,148 @@
+"""Series that are watched for a lasting change: calm until their detector alarms, then out until they came back.
+
+``MeanWatch`` is a mean (batch CUSUM), ``RateWatch`` a rate of failures or of anything in 0-1 (batch e-detector). The
+way back is a test of its own: the log-likelihood ratio of what is usual against what was found, summed up panes and
+never below 0, must reach ``SURE`` and have been above 0 for ``CLEAN_PANES`` panes. A level that stays for
+``NEW_NORMAL_S`` is the new normal and is learned afresh.
+"""
+
+import math
+from typing import Literal
+
+import msgspec
+
+from app.core.stats import cusum, e_detector
+from app.core.stats.cusum import Cusum
+from app.core.stats.e_detector import EDetector
+from app.core.stats.reference import Reference, Sums, scale
+
+CLEAN_PANES = 10
+SURE = math.log(100.0)
+NEW_NORMAL_S = 86_400
+_LARGEST = 20.0
+
+Moved = Literal["", "raised", "on", "cleared"]
+"""Nothing; the alarm began; it goes on; it ended."""
+
+
+class Excursion(msgspec.Struct, frozen=True, array_like=True):
+    """Away from ``usual``, at about ``value`` when found. ``n``, ``total``: observations since; ``told``: the highest
+    severity told (rank, -1: none); ``recovery``: evidence of the way back, in nats; ``clean``: panes since it was 0.
+    """
+
+    since_s: int
+    value: float
+    usual: float
+    told: int = -1
+    panes: int = 0
+    n: float = 0.0
+    total: float = 0.0
+    clean: int = 0
+    recovery: float = 0.0
+
+    @property
+    def level(self) -> float:
+        """Mean since it was found, if that is worse than what it was found by."""
+        if self.panes < 3 or not self.n or self.clean:
+            return self.value
+        mean = self.total / self.n
+        return mean if abs(mean - self.usual) > abs(self.value - self.usual) else self.value
+
+
+class MeanWatch(msgspec.Struct, frozen=True, array_like=True):
+    """A watched mean."""
+
+    detector: Cusum = Cusum()
+    out: Excursion | None = None
+
+
+class RateWatch(msgspec.Struct, frozen=True, array_like=True):
+    """A watched rate; ``n`` and ``bad``: observations since the evidence was last below 1."""
+
+    detector: EDetector = EDetector()
+    out: Excursion | None = None
+    n: int = 0
+    bad: float = 0.0
+
+
+def step_mean(watch: MeanWatch, pane: Sums, limit: float, now_s: int, floor: float = 0.0) -> tuple[MeanWatch, Moved]:
+    """Add a closed pane (complete, else leave it out). ``floor``: least standard deviation of one observation."""
+    if not pane.usable:
+        return watch, ""
+    if watch.out is not None:
+        normal = watch.detector.normal.reference
+        sd = spread(normal, floor)
+        usual, value = watch.out.usual, watch.out.value
+        gain = (usual - value) / (sd * sd) * (pane.total - 0.5 * pane.n * (usual + value))
+        out = _further(watch.out, pane, gain)
+        if _back(out):
+            return MeanWatch(cusum.restarted(watch.detector)), "cleared"
+        if now_s - out.since_s >= NEW_NORMAL_S:
+            return MeanWatch(cusum.rebaselined(watch.detector)), "cleared"
+        return MeanWatch(watch.detector, out), "on"
+    detector = cusum.update(watch.detector, pane, limit=limit, floor=floor)
+    if not cusum.alarm(detector, limit):
+        return MeanWatch(detector), ""
+    usual = detector.normal.reference.mean
+    return MeanWatch(detector, Excursion(now_s, _found(detector, pane.n, floor), usual)), "raised"
+
+
+def step_rate(
+    watch: RateWatch, bad: float, n: int, limit: float, now_s: int, *, promised: float | None = None
+) -> tuple[RateWatch, Moved]:
+    """Add a closed pane of ``n`` observations, ``bad`` of them failed. ``promised``: a fixed rate, not the usual."""
+    if n <= 0 or not math.isfinite(bad):
+        return watch, ""
+    bad = min(max(bad, 0.0), float(n))
+    if watch.out is not None:
+        p, q = _between(watch.out) if promised is None else (0.5 * promised, min(0.999, 1.5 * promised))
+        gain = bad * math.log(p / q) + (n - bad) * math.log((1.0 - p) / (1.0 - q))
+        out = _further(watch.out, Sums(n, bad, bad), gain)
+        if _back(out):
+            return RateWatch(e_detector.restarted(watch.detector)), "cleared"
+        if promised is None and now_s - out.since_s >= NEW_NORMAL_S:
+            return RateWatch(e_detector.rebaselined(watch.detector)), "cleared"
+        return msgspec.structs.replace(watch, out=out), "on"
+    detector = e_detector.update(watch.detector, bad, n, rate=promised, limit=limit)
+    if e_detector.log_level(detector) <= 0.0:
+        return RateWatch(detector), ""
+    grown = RateWatch(detector, None, watch.n + n, watch.bad + bad)
+    if not e_detector.alarm(detector, limit):
+        return grown, ""
+    usual = e_detector.expected_rate(detector.normal) if promised is None else promised
+    value = max(grown.bad / grown.n, bad / n, min(0.999, 1.2 * usual))
+    return msgspec.structs.replace(grown, out=Excursion(now_s, value, usual)), "raised"
+
+
+def spread(reference: Reference, floor: float = 0.0) -> float:
+    """Standard deviation of one observation, as far as panes are concerned."""
+    return scale(reference, floor) * math.sqrt(reference.dispersion)
+
+
+def _further(out: Excursion, pane: Sums, gain: float) -> Excursion:
+    recovery = min(_LARGEST, max(0.0, out.recovery + gain))
+    return msgspec.structs.replace(
+        out,
+        panes=out.panes + 1,
+        n=out.n + pane.n,
+        total=out.total + pane.total,
+        clean=out.clean + 1 if recovery > 0.0 else 0,
+        recovery=recovery,
+    )
+
+
+def _back(out: Excursion) -> bool:
+    return out.clean >= CLEAN_PANES and out.recovery >= SURE
+
+
+def _found(detector: Cusum, n: int, floor: float) -> float:
+    """The mean since the change began, from the evidence: up = d (sum z - d n / 2)."""
+    reference, d = detector.normal.reference, cusum.shift(n)
+    up, count = (detector.up, detector.n_up) if detector.up >= detector.down else (detector.down, detector.n_down)
+    moved = up / (d * max(1, count)) + 0.5 * d
+    return reference.mean + (moved if detector.up >= detector.down else -moved) * spread(reference, floor)
+
+
+def _between(out: Excursion) -> tuple[float, float]:
+    """What is usual and what was found, inside (0, 1)."""
+    return max(1e-6, out.usual), min(1.0 - 1e-6, max(out.value, 1.2 * out.usual, 2e-6))
