@@ -12,6 +12,7 @@ no randomness. Everything else - crash, rebalance, zombie, double send, double c
 """
 
 from collections.abc import Callable
+from itertools import repeat
 
 import msgspec
 
@@ -32,7 +33,16 @@ from app.core.events import (
 )
 from app.core.facts import NEVER, Partials
 from app.core.facts_records import control_records, partial_records
-from app.core.open_pane import OpenPane, OpenService, add_late_event, key_of, partial_of, raw_segment, refusal
+from app.core.open_pane import (
+    CellOf,
+    Known,
+    OpenPane,
+    OpenService,
+    add_late_event,
+    key_of,
+    partial_of,
+    refusal,
+)
 from app.core.ports import Cut, DeadLetter, Decode, Point, Record
 
 PANE_S = 60
@@ -127,39 +137,52 @@ class Fold:
     # ---- fold: synchronous, in offset order (I1) ----
     def fold(self, batch: Batch) -> None:
         """Fold ``batch``, which continues exactly at ``position``."""
-        decode, headers, offsets, first = self._decode, batch.headers, batch.offsets, batch.first
+        decode, early, n = self._decode, self._early, len(batch.values)
+        offsets = batch.offsets if batch.offsets is not None else range(batch.first, batch.first + n)
+        headers = batch.headers if batch.headers is not None else repeat((), n)
         bound_s = batch.oldest_append_ms() // 1000 + self._ahead_s
-        pane: OpenPane | None = None
-        number = counted = 0
-        for i, value in enumerate(batch.values):
-            event = decode(value, headers[i] if headers is not None else ())
-            offset = first + i if offsets is None else offsets[i]
-            # the usual case without a call: one more answer of a known cell in the pane of the event before
-            if isinstance(event, ResponseEvent) and pane is not None:
-                time_s = second_of(event.time)
-                if time_s // PANE_S == number and time_s <= bound_s:
-                    data, seen = event.data, hash((event.source, event.id))
-                    service = pane.services.get(data.service)
-                    if service is not None and seen not in pane.ids:
-                        raw = "" if data.segment is None else raw_segment(data.segment)
-                        cell = service.cells.get((data.arm or data.model, raw, data.slice, data.version))
-                        if cell is not None and (cell.changed or not self._early):
-                            pane.ids.add(seen)
+        ids, known, low_s, high_s = self._usual(bound_s)
+        second = ""  # the last one within low_s..high_s
+        usual, sent = 0, self._sent
+        for i, offset, value, header in zip(range(n), offsets, batch.values, headers, strict=True):
+            event = decode(value, header)
+            # the usual case without a call: one more answer of a known cell, in a second the watermark has reached
+            if isinstance(event, ResponseEvent):
+                time, data = event.time, event.data
+                if time[-1:] == "Z":
+                    if time[:19] != second:
+                        second = time[:19] if low_s <= second_of(time) <= high_s else ""
+                    at = known.get((data.service, data.arm, data.model, data.segment, data.slice, data.version))
+                    if second and at is not None:
+                        seen = hash((event.source, event.id))
+                        if seen not in ids:
+                            ids.add(seen)
+                            service, counted, key = at
                             service.hwm = offset
-                            cell.add(data)
-                            counted += offset >= self._sent
-                            if time_s > self._watermark:
-                                self._advance(time_s)
+                            if early and not counted.changed:
+                                service.change(key, counted)
+                            counted.add(data)
+                            usual += offset >= sent
                             continue
             if isinstance(event, ResponseEvent | FeedbackEvent | Many) and self._evidence:
                 self._evidence_record(batch, i, offset, event, bound_s)
-                number = self._watermark // PANE_S  # never closed, and only open if it was not done before
-                pane = self._open.get(number)
+                ids, known, low_s, high_s = self._usual(bound_s)
+                second = ""
             else:
                 self._pass(batch, i, offset, event)
-        if counted:
-            self.counts["counted"] = self.counts.get("counted", 0) + counted
+        if usual:
+            self.counts["counted"] = self.counts.get("counted", 0) + usual
         self.position = batch.end
+
+    def _usual(self, bound_s: int) -> tuple[set[int], dict[CellOf, Known], int, int]:
+        """Ids and known cells of the watermark's pane, and its first and last second in which an answer needs no more
+        than that: the pane is open and not closed, the time is within the bound and moves no watermark.
+        """
+        number = self._watermark // PANE_S
+        pane = self._open.get(number)
+        if pane is None:
+            return set(), {}, 0, -1
+        return pane.ids, pane.known, number * PANE_S, min(self._watermark, bound_s)
 
     def _evidence_record(
         self, batch: Batch, i: int, offset: int, event: ResponseEvent | FeedbackEvent | Many, bound_s: int
@@ -236,12 +259,13 @@ class Fold:
             if overflow:
                 self._tally("overflow_cells", offset)
         if not counted.changed and self._early:
-            counted.changed = True
-            service.changed.append((key, counted))
-        if type(data) is Response:
+            service.change(key, counted)
+        if isinstance(data, Response):
             counted.add(data)
+            if counted is service.cells.get(key):  # not the overflow cell, whose events are tallied one by one
+                pane.remember(data, (service, counted, key))
         else:
-            counted.score(data)  # type: ignore[arg-type]  # the other member of the union
+            counted.score(data)
         return None
 
     # ---- what is not evidence ----
