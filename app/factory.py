@@ -13,7 +13,7 @@ from aiokafka.partitioner import murmur2
 from agents.actuate import actuate
 from agents.ingest import fold_of, ingest
 from agents.optimize import merge_of, optimize
-from app.adapters.codec import encode_output, make_decode
+from app.adapters.codec import encode_output, make_decode, make_decode_spans
 from app.adapters.gateways.breaker import Breaker, BreakerGateway, BreakerOptions
 from app.adapters.gateways.orchestrator import OrchestratorGateway, OrchestratorOptions
 from app.adapters.kafka.broadcast import Broadcast
@@ -96,14 +96,19 @@ def ingest_agent(settings: Settings, existing: Topology, partitions: int) -> Age
     evidence = [names[role] for role in EVIDENCE if names[role] in existing]
     control = [names[role] for role in CONTROL if names[role] in existing]
     seen: dict[str, int] = {}
-    decode = make_decode(lambda what: seen.__setitem__(what, seen.get(what, 0) + 1))
+
+    def count(what: str) -> None:
+        seen[what] = seen.get(what, 0) + 1
+
+    decodes = {names["spans"]: make_decode_spans(count)}
+    decode = make_decode(count)
     settled = settings.ingest
 
     def open_fold(start: Start) -> Engine:
         return fold_of(
             start.source,
             start.point,
-            decode=decode,
+            decode=decodes.get(start.source.rpartition("-")[0], decode),
             lateness_s=int(settled.lateness_s),
             ahead_s=int(settled.ahead_s),
             topology={topic: start.partitions[topic] for topic in evidence},

@@ -10,7 +10,7 @@ import msgspec
 
 from app.settings import Topics
 
-EVIDENCE = ("responses", "feedback")
+EVIDENCE = ("responses", "feedback", "spans")
 """Roles that are folded into panes and move the watermark."""
 
 CONTROL = (
@@ -151,6 +151,7 @@ _FOR_EVER = {"retention.ms": "-1"}
 _TABLE: tuple[Row, ...] = (
     ("responses", "any", "response.completed: one answered request", _DELETE | _APPENDED, _kept(7)),
     ("feedback", "any", "feedback.recorded: a score for an answer", _DELETE | _APPENDED, _kept(7)),
+    ("spans", "any", "OTLP trace requests: GenAI spans, many a record", _DELETE | _APPENDED, _kept(7)),
     ("requests", "any", "request.received and request.routed", _DELETE, _kept(7)),
     ("metrics", "any", "pre-aggregated metrics, thresholds exceeded", _DELETE, _kept(7)),
     ("sentinel_anomaly", "any", "anomalies seen by Sentinel", _DELETE, _kept(30)),

@@ -5,12 +5,14 @@ import pytest
 from aiokafka.partitioner import DefaultPartitioner
 
 from app.adapters.kafka.lane import Start
+from app.core.batch import Batch
 from app.core.fold import Fold
 from app.core.merge import Merge
 from app.core.ports import Point
 from app.factory import actuate_agent, gateway_of, ingest_agent, optimize_agent, options_of, partitioner, roles
 from app.settings import Settings
 from app.topics import CONTROL, EVIDENCE, Existing, declared
+from tests.adapters.codec.spans import GENAI, request, span
 
 SETTINGS = Settings()
 EXISTING = {topic.name: Existing(8, {}) for topic in declared(SETTINGS.topics)}
@@ -34,6 +36,16 @@ def test_ingest_opens_a_fold_at_the_log_start_or_at_the_committed_point():
     assert isinstance(fold, Fold)
     assert fold.position == 3
     assert agent.open(start("llm.responses", Point(9, "[1,2,3,9]"))).position == 9
+
+
+def test_what_comes_on_the_topic_of_spans_is_read_as_spans():
+    agent = ingest_agent(SETTINGS, EXISTING, 8)
+    value = request(span(GENAI), span({}), span({})).SerializeToString()
+    for topic, counts in (("otlp_spans", {"counted": 1, "ignored": 2}), ("llm.responses", {"rejected": 1})):
+        fold = agent.open(start(topic))
+        assert isinstance(fold, Fold)
+        fold.fold(Batch(f"{topic}-0", [value], [3], start=3, end=4, segments=[(4, 1 << 52)]))
+        assert fold.counts.items() >= counts.items()
 
 
 def test_optimize_reads_only_the_facts_and_remembers_two_tables():

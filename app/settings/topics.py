@@ -32,6 +32,7 @@ class Topics(Section, frozen=True, kw_only=True):
 
     responses: TopicName = "llm.responses"
     feedback: TopicName = "llm.feedback"
+    spans: TopicName = "otlp_spans"
     requests: TopicName = "llm.requests"
     metrics: TopicName = "llm.metrics"
     sentinel_anomaly: TopicName = "llm.sentinel.anomaly.detected"

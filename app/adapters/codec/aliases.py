@@ -23,6 +23,7 @@ class Alias(NamedTuple):
 
 
 SERVICE = (
+    Alias("llm.optimizer.service", "service", "stamped by the gateway"),
     Alias("service_id", "service", "req 004 Orchestrator configuration"),
     Alias("application_id", "service", "req 001 DetectionContext"),
     Alias("llm.application_name", "service", "req 001 Observatory traces"),
@@ -41,11 +42,25 @@ REQUEST = (
     Alias("request.id", "request_id", "common"),
     Alias("requestId", "request_id", "common"),
     Alias("litellm_call_id", "request_id", "LiteLLM callback"),
+    Alias("gen_ai.response.id", "request_id", "semconv 1.25-"),
 )
 """Spellings of the request id, shared by responses and feedback."""
 
+STAMPED = tuple(
+    Alias(f"llm.optimizer.{name}", field, "stamped by the gateway")
+    for name, field in {
+        "request_id": "request_id", "arm": "arm", "served_arm": "served_arm", "slice": "slice", "version": "version",
+        "session_group": "session_group", "session_id": "session_id", "tenant": "segment.tenant",
+        "task_type": "segment.task_type", "region": "segment.region", "cost_usd": "cost_usd", "quality": "quality",
+        "own_cost_usd": "own_cost_usd", "retry_of": "retry_of", "valid_json": "valid_json",
+        "prompt_hash": "prompt_hash",
+    }.items()
+)  # fmt: skip
+"""Span attributes a gateway stamps with what it drew; they win over every other spelling but the canonical one."""
+
 RESPONSE = (
     *SERVICE,
+    *STAMPED,
     *REQUEST,
     Alias("gen_ai.request.model", "model", "semconv 1.25-"),
     Alias("llm.request.model", "model", "req 001 Observatory logs, openllmetry"),
@@ -169,6 +184,28 @@ FEEDBACK = (
 
 CANONICAL_UNITS = {"status": "status", "thumbs": "thumbs", "source": "channel"}
 """Canonical fields whose values have other spellings, too."""
+
+OPERATION = ("gen_ai.operation.name", "llm.request.type", "openinference.span.kind")
+"""Span attributes that say what a span is, in order of trust (semconv 1.27-, openllmetry, openinference)."""
+
+MODEL = ("gen_ai.request.model", "gen_ai.response.model", "llm.request.model", "llm.model_name")
+"""Span attributes of which one tells a request to a model where no operation is named (semconv 1.25-1.26, req 001)."""
+
+ANSWERING = frozenset(
+    (
+        "chat",
+        "text_completion",
+        "generate_content",
+        "embeddings",
+        "completion",
+        "embedding",
+        "rerank",
+        "llm",
+        "reranker",
+    )
+)
+"""Operations that are one answered request. Agents, tools and workflows are made of these: counted too, they would
+count the same tokens twice."""
 
 STATUS_WORDS = {
     "ok": "ok", "success": "ok", "succeeded": "ok", "completed": "ok", "unset": "ok",

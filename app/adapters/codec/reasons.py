@@ -10,6 +10,7 @@ REASONS = {
     "not_an_object": "the value, or its data, is JSON but no object",
     "too_deep": "objects or arrays are nested deeper than the codec reads",
     "too_many_fields": "the data has more names than the codec reads",
+    "not_otlp": "the value, on the topic of spans, is no OTLP trace request",
     "not_a_cloudevent": "neither ce_ headers nor an envelope with specversion",
     "unsupported_specversion": "a CloudEvents version other than 1.0",
     "missing_attribute": "id, source or type is missing",

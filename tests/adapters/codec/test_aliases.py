@@ -32,6 +32,15 @@ VALUES: dict[str, tuple[Any, Any]] = {  # field -> what is sent, what must be re
     "segment.task_type": ("summary", "summary"),
     "segment.region": ("eu", "eu"),
     "quality": (0.75, 0.75),
+    "arm": ("cheap@v3", "cheap@v3"),
+    "served_arm": ("strong", "strong"),
+    "slice": ("trial", "trial"),
+    "version": (12, 12),
+    "session_group": (7, 7),
+    "own_cost_usd": (0.001, 0.001),
+    "retry_of": ("r-8", "r-8"),
+    "valid_json": (True, True),
+    "prompt_hash": ("ab12", "ab12"),
 }
 BY_UNIT: dict[str, tuple[Any, Any]] = {
     "s": (0.25, 250.0),

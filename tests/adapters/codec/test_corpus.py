@@ -27,4 +27,4 @@ def test_every_value_has_an_entry_in_the_index():
 
 def test_the_corpus_shows_every_reason_but_a_defect_and_a_megabyte():
     shown = {case["expect"].removeprefix("/") for case in INDEX.values()}
-    assert set(REASONS) - shown == {"internal_error", "too_large"}
+    assert set(REASONS) - shown == {"internal_error", "too_large", "not_otlp"}  # the last is shown by test_otlp
