@@ -101,6 +101,15 @@ class Sender:
                 self._send(Letter(role, msgspec.json.encode(make(f"tail-{role}-{partition}", end_s)), 0.0, partition))
         self.settle()
 
+    def grow(self, role: Role, count: int) -> None:
+        """Use the partitions that were added to a topic, as soon as the producer sees them."""
+        deadline = time.monotonic() + 30
+        while len(self._producer.list_topics(self._topics[role], 10).topics[self._topics[role]].partitions) < count:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self._topics[role]} does not show {count} partitions after 30 s")
+            time.sleep(0.2)
+        self.partitions[role] = count
+
     def settle(self) -> None:
         """Wait until everything is acked."""
         left = self._producer.flush(240)

@@ -185,12 +185,21 @@ class ThreadReader:
     async def seek(self, positions: Mapping[TopicPartition, int]) -> None:
         await self._call(_seek, self._thread._ensure_consumer(), positions)
 
+    async def log_start(self, tp: TopicPartition) -> int:
+        starts: Mapping[TopicPartition, int] = await self._call(_beginnings, self._thread._ensure_consumer(), tp)
+        return starts[tp]
+
     async def commit(self, points: Mapping[TopicPartition, Point], fence: Fence) -> Verdict:
         verdict: Verdict = await self._call(commit_once, self._thread._ensure_consumer(), points, fence)
         return verdict
 
     async def _call(self, function: Any, *args: Any) -> Any:
         return await self._thread.call_thread(function, *args)
+
+
+async def _beginnings(consumer: Any, tp: TopicPartition) -> Mapping[TopicPartition, int]:
+    starts: Mapping[TopicPartition, int] = await consumer.beginning_offsets([tp])
+    return starts
 
 
 def _seek(consumer: Any, positions: Mapping[TopicPartition, int]) -> None:

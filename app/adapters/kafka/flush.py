@@ -75,7 +75,9 @@ class Pump:
         began = time.monotonic()
         cuts = [(engine, engine.cut()) for engine in lane.engines.values()]
         for phase in range(max(len(cut.phases) for _, cut in cuts)):
-            self.records += await send_all(self._send, _records(cuts, phase))
+            acks = await send_all(self._send, _records(cuts, phase))
+            self.records += len(acks)
+            lane.clock.acked(acks, time.time())
         for engine, cut in cuts:
             engine.acked(cut)
         self.flushes += 1
@@ -87,9 +89,7 @@ def _records(cuts: Sequence[tuple[Engine, Cut]], phase: int) -> Iterable[Record]
     return (record for _, cut in cuts if phase < len(cut.phases) for record in cut.phases[phase])
 
 
-async def send_all(send: Send, records: Iterable[Record]) -> int:
-    """Send ``records`` in order and await every ack; their number. Raises the first failure."""
+async def send_all(send: Send, records: Iterable[Record]) -> list[Any]:
+    """Send ``records`` in order and await every ack; the acks. Raises the first failure."""
     futures = [await send(record) for record in records]
-    if futures:
-        await asyncio.gather(*futures)
-    return len(futures)
+    return await asyncio.gather(*futures) if futures else []

@@ -104,6 +104,7 @@ def faust_settings(options: LaneOptions, partitions: int) -> dict[str, Any]:
         "broker_session_timeout": options.session_timeout_s,
         "consumer_auto_offset_reset": "earliest",
         "consumer_max_fetch_size": options.fetch_max_partition_bytes,
+        "consumer_metadata_max_age_ms": int(options.metadata_max_age_s * 1000),
         "producer_linger": options.producer_linger_ms / 1000,
         "producer_max_batch_size": options.max_batch_bytes,
         "producer_max_request_size": options.max_request_bytes,

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.structs import TopicPartition
 
 from app.adapters.kafka.admit import Resync, admit
+from app.adapters.kafka.broker_clock import BrokerClock
 from app.adapters.kafka.changelog import Rows
 from app.adapters.kafka.fence import Committed, Fence, Verdict
 from app.adapters.kafka.idle import Stand, claim
@@ -83,6 +84,7 @@ class Reader(Protocol):
         self, tps: Collection[TopicPartition]
     ) -> tuple[Fence, Mapping[TopicPartition, Committed]]: ...
     async def seek(self, positions: Mapping[TopicPartition, int]) -> None: ...
+    async def log_start(self, tp: TopicPartition) -> int: ...
     async def commit(self, points: Mapping[TopicPartition, Point], fence: Fence) -> Verdict: ...
 
 
@@ -112,6 +114,7 @@ class Lane:
         self.engines: dict[str, Engine] = {}
         self.fence: Fence | None = None
         self.reader: Reader | None = None
+        self.clock = BrokerClock()
         self.counts: dict[str, int] = {}
         self._retired: dict[str, int] = {}
         self.built = 0
@@ -156,14 +159,26 @@ class Lane:
     def _seek_soon(self, source: str, position: int) -> None:
         self._count("resyncs")
         if self.reader is not None:
-            task = asyncio.ensure_future(self.reader.seek({self._tps[source]: position}))
+            task = asyncio.ensure_future(self._go_back(self.reader, source, position))
             self._seeks.add(task)
             task.add_done_callback(self._seek_done)
 
+    async def _go_back(self, reader: Reader, source: str, position: int) -> None:
+        """Seek to ``position``; where retention has deleted it meanwhile, go on at the log start or end, as set."""
+        tp, engine = self._tps[source], self.engines.get(source)
+        start = await reader.log_start(tp)
+        if start > position and engine is not None and engine.position == position:
+            self._lost(source, position, start)
+            engine.position = position = start
+        await reader.seek({tp: position})
+
     def _seek_done(self, task: "asyncio.Task[None]") -> None:
         self._seeks.discard(task)
-        if not task.cancelled() and task.exception() is not None:  # not ours any more; the rebuild seeks by itself
-            log.info("seek failed: %r", task.exception())
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, StateError):
+            self._on_fatal(EXIT_STATE, str(error))
+        elif error is not None:  # not ours any more; the rebuild seeks by itself
+            log.info("seek failed: %r", error)
 
     def _nudge(self, engines: Mapping[str, Engine]) -> None:
         """Seek back where the fetch ran ahead and what it fetched never came: with nothing more to come, no later batch
@@ -274,12 +289,18 @@ class Lane:
             )
         if committed.lost == 0:
             return point
-        self._count("records_lost_to_retention", committed.lost)
-        said = f"{name}: retention deleted {committed.lost} records after the committed offset {point.offset}"
+        self._lost(name, point.offset, committed.log_start)
+        return Point(committed.log_start, point.metadata)
+
+    def _lost(self, name: str, position: int, log_start: int) -> None:
+        """Retention deleted what was to be read next: count it, then do as the setting says."""
+        self._count("records_lost_to_retention", log_start - position)
+        said = (
+            f"{name}: retention deleted {log_start - position} records from offset {position} on, before they were read"
+        )
         if self.options.on_retention_gap == "exit":
             raise StateError(f"{said}. Set kafka.on_retention_gap = 'accept' to go on without them")
-        log.error("%s; going on at %d because kafka.on_retention_gap = 'accept'", said, committed.log_start)
-        return Point(committed.log_start, point.metadata)
+        log.error("%s; going on at %d because kafka.on_retention_gap = 'accept'", said, log_start)
 
     # ---- L3, L6, L7: commits ---------------------------------------------------------------------------------------
     async def commit(self) -> bool:
@@ -319,8 +340,11 @@ class Lane:
         known = self._standing.get(name)
         if known is None or known[0] != end.offset:
             known = self._standing[name] = (end.offset, end.seen_s)
+        seen_s = self.clock.at(end.seen_s)
+        if seen_s is None:
+            return None
         return claim(
-            Stand(end.offset, known[1], end.seen_s, self._appended_s.get(name), engine.watermark),
+            Stand(end.offset, seen_s - (end.seen_s - known[1]), seen_s, self._appended_s.get(name), engine.watermark),
             watermarks,
             after_s=self.options.idle_after_s,
             session_s=self.options.session_timeout_s,

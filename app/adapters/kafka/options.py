@@ -41,6 +41,8 @@ class LaneOptions(msgspec.Struct, frozen=True, kw_only=True):
     idle_after_s: float = 0.0
     """A source that stood at its log end for this long may claim to be idle (``idle.claim``); 0 = never."""
     lateness_s: float = 30.0
+    metadata_max_age_s: float = 5.0
+    """How soon added partitions are found: what they get before they are declared misses closes, so below lateness."""
     on_retention_gap: Literal["exit", "accept"] = "exit"
     """Retention ran past the committed offset: records are lost. ``exit`` with an explanation, or ``accept`` it."""
     producer_linger_ms: int = 0

@@ -12,6 +12,7 @@ from app.adapters.kafka.fence import Committed, Fence
 from app.adapters.kafka.lane import Lane, LogEnd, StateError
 from app.adapters.kafka.options import EXIT_STATE
 from app.core.ports import Point
+from tests.adapters.kafka.test_broker_clock import ack
 from tests.adapters.kafka.worlds import OPTIONS, TP, Counting, FakeReader, batch, lane_of
 
 
@@ -186,6 +187,32 @@ async def test_a_commit_past_the_end_of_the_log_is_not_guessed_around():
         await lane_of(reader)._build()
 
 
+async def test_records_deleted_before_they_were_read_end_the_worker_also_while_it_runs():
+    reader, fatal = FakeReader(), []
+    lane = lane_of(reader)
+    await lane.rebuild()
+    lane._on_fatal = lambda code, reason: fatal.append((code, reason))  # type: ignore[assignment]  # it returns here
+    reader.points[TP] = Committed(None, 40, 1000)
+    reader.seeks.clear()
+    assert lane.admit(batch(40, 3)) is None
+    await asyncio.sleep(0.01)
+    assert reader.seeks == []
+    [(code, reason)] = fatal
+    assert code == EXIT_STATE
+    assert "t-0: retention deleted 40 records from offset 0" in reason
+
+
+async def test_accepted_the_gap_is_counted_and_the_fold_goes_on_behind_it():
+    reader = FakeReader()
+    lane = await built(reader, options=msgspec.structs.replace(OPTIONS, on_retention_gap="accept"))
+    reader.points[TP] = Committed(None, 40, 1000)
+    assert lane.admit(batch(40, 3)) is None
+    await asyncio.sleep(0.01)
+    assert reader.seeks[-1] == {TP: 40}
+    assert lane.counts["records_lost_to_retention"] == 40
+    assert lane.admit(batch(40, 3)) is engine_of(lane)
+
+
 # ---- L1
 async def test_a_hole_seeks_back_and_a_batch_of_a_partition_not_owned_is_dropped():
     reader = FakeReader()
@@ -328,6 +355,7 @@ async def test_idleness_is_claimed_only_after_an_accepted_commit_that_came_after
     assert lane.admit(first) is engine
     engine.fold(first)
     engine.watermark = 995
+    lane.clock.acked([ack(1100.0)], local_s=1100.0)
     reader.end = LogEnd(5, 1001.0)
     await lane.commit()
     reader.end = LogEnd(5, 1012.0)
@@ -337,6 +365,20 @@ async def test_idleness_is_claimed_only_after_an_accepted_commit_that_came_after
     reader.verdict = "accepted"
     await lane.commit()
     assert engine.idle == [1006]
+
+
+async def test_idleness_is_claimed_by_the_broker_s_clock_and_not_by_one_an_hour_ahead():
+    reader = FakeReader()
+    lane = await built(reader, options=IDLE)
+    engine = engine_of(lane)
+    engine.watermark = -(1 << 60)
+    for end in (LogEnd(0, 4601.0), LogEnd(0, 4612.0)):
+        reader.end = end
+        await lane.commit()
+    assert engine.idle == []  # no ack yet
+    lane.clock.acked([ack(1012.0)], local_s=4612.5)
+    await lane.commit()
+    assert engine.idle == [1005]
 
 
 async def test_a_source_with_records_to_come_or_to_be_acked_is_not_idle():

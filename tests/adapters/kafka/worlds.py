@@ -93,6 +93,9 @@ class FakeReader:
             raise self.failures.pop(0)
         return self.fence, {tp: self.points[tp] for tp in tps}
 
+    async def log_start(self, tp: TopicPartition) -> int:
+        return self.points[tp].log_start
+
     async def seek(self, positions: Mapping[TopicPartition, int]) -> None:
         self.seeks.append(dict(positions))
 

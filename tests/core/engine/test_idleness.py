@@ -79,6 +79,12 @@ def test_what_comes_after_an_idle_claim_is_sent_again_in_full() -> None:
     assert (final.hwm, final.full, final.cells[0].cell.n) == (1, True, 2)
 
 
+def beats(merge: Merge, source: str, from_s: int, to_s: int, watermark: int) -> None:
+    """Marks of ``source`` every ten seconds of log time, its watermark moving with them; ``to_s`` is not included."""
+    for log_s in range(from_s, to_s, 10):
+        tell(merge, source, log_s, watermark=watermark + (log_s - from_s) // 10)
+
+
 def test_idleness_moves_the_group_but_a_source_without_a_mark_holds_it() -> None:
     merge = merge_with(10**6, [])
     tell(merge, "a-0", 1, watermark=BASE_S + 600)
@@ -94,12 +100,33 @@ def test_a_silent_source_holds_every_close_and_after_its_time_closes_are_incompl
         :1
     ]
     tell(merge, "a-0", 1_000, watermark=BASE_S + 600, items=[partial])
-    tell(merge, "a-0", 1_500, watermark=BASE_S + 601)
+    beats(merge, "a-0", 1_010, 1_900, BASE_S + 601)
     assert said == []
     assert merge.silent(120_000) == ["a-1"]
-    tell(merge, "a-0", 1_901, watermark=BASE_S + 602)
+    beats(merge, "a-0", 1_900, 1_920, BASE_S + 690)
     assert {row["complete"] for row in said} == {False}
     assert sum(row["count"] for row in said if row["arm"] == "m" and row["window_s"] == 60) == 1
+
+
+def test_a_source_whose_marks_come_but_never_move_is_silent_too() -> None:
+    merge = merge_with(900, [])
+    tell(merge, "a-1", 1_000, watermark=BASE_S)
+    for log_s in range(1_000, 1_920, 10):
+        tell(merge, "a-0", log_s, watermark=BASE_S + log_s)
+        tell(merge, "a-1", log_s, watermark=BASE_S)
+    assert merge.silent(120_000) == ["a-1"]
+    assert merge.closed == (BASE_S + 1_910) // 60 - 1
+
+
+def test_an_outage_of_all_leaves_nobody_behind() -> None:
+    merge = merge_with(900, [])
+    for source in ("a-0", "a-1"):
+        tell(merge, source, 1_000, watermark=BASE_S)
+    tell(merge, "a-0", 100_000, watermark=BASE_S + 90_000)
+    assert merge.silent(120_000) == []
+    assert merge.closed == BASE_S // 60 - 1
+    tell(merge, "a-1", 100_001, watermark=BASE_S + 90_000)
+    assert merge.closed == (BASE_S + 90_000) // 60 - 1
 
 
 def test_a_topic_taken_out_of_the_settings_stops_marking_closes_incomplete() -> None:
@@ -107,9 +134,9 @@ def test_a_topic_taken_out_of_the_settings_stops_marking_closes_incomplete() -> 
     merge = merge_with(900, said)
     value = facts.encode(facts.Partials("gone-0", BASE_S, None, {"gone": 1}, []))
     merge.fold(world.batch("facts-0", [(0, value)], 1, 1_000_000))
-    for source in ("a-0", "a-1"):
-        tell(merge, source, 3_000, watermark=BASE_S)
-    assert merge.silent(0) == []
+    beats(merge, "a-0", 2_000, 3_000, BASE_S)
+    tell(merge, "a-1", 3_000, watermark=BASE_S)
+    assert [name for name in merge.silent(0) if name.startswith("gone")] == []
 
 
 def test_an_event_from_the_future_counts_at_the_broker_s_clock_plus_the_allowed_lead() -> None:
