@@ -160,6 +160,11 @@ def add_late(total: Late, other: Late) -> None:
     _add_fields(total, other, Late.__struct_fields__)
 
 
+def add_waste(total: Waste, other: Waste) -> None:
+    """Add ``other`` to ``total`` in place."""
+    _add_fields(total, other, Waste.__struct_fields__)
+
+
 def add_cell(total: Cell, other: Cell) -> None:
     """Add ``other`` to ``total`` in place; ``other`` is left as it is."""
     _add_fields(total, other, _SUMS)
@@ -177,7 +182,7 @@ def add_cell(total: Cell, other: Cell) -> None:
     if other.waste is not None:
         if total.waste is None:
             total.waste = Waste()
-        _add_fields(total.waste, other.waste, Waste.__struct_fields__)
+        add_waste(total.waste, other.waste)
 
 
 def copy_cell(cell: Cell) -> Cell:

@@ -53,7 +53,9 @@ class QualityLaw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ArmModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The behaviour of one arm. ``response_model`` and ``fingerprint`` are what the provider reports back."""
+    """The behaviour of one arm. ``response_model`` and ``fingerprint`` are what the provider reports back;
+    ``verbosity`` multiplies the length of answers.
+    """
 
     name: str
     model: str
@@ -64,6 +66,7 @@ class ArmModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     error_rate: Fraction = 0.0
     response_model: str = ""
     fingerprint: str = ""
+    verbosity: Positive = 1.0
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -81,7 +84,7 @@ def answer(arm: ArmModel, *, seed: int, request: str, task: str, input_tokens: i
     """The answer of ``arm`` to ``request``; ``output_tokens`` is how long a good answer is."""
     fails, slowness, score = _luck(arm, seed, request)
     ok = fails >= arm.error_rate
-    written = output_tokens if ok else 0
+    written = round(output_tokens * arm.verbosity) if ok else 0
     stretch = math.exp(arm.latency.sigma * normal(slowness))
     first_ms = arm.latency.base_ms * stretch
     return Answer(

@@ -52,11 +52,23 @@ class ModelSwap(_OnArm, frozen=True, kw_only=True, tag="model-swap"):
     points: Annotated[float, Meta(ge=-1, le=1)] = 0.0
 
 
+class CostSpike(_OnArm, frozen=True, kw_only=True, tag="cost-spike"):
+    """The arm writes ``factor`` times as much, which is slower and dearer."""
+
+    factor: Annotated[float, Meta(gt=1)]
+
+
+class ErrorBurst(_OnArm, frozen=True, kw_only=True, tag="error-burst"):
+    """``share`` more of the arm's answers fail."""
+
+    share: Annotated[float, Meta(gt=0, le=1)]
+
+
 class GatewayOutage(_Timed, frozen=True, kw_only=True, tag="gateway-outage"):
     """The gateway refuses configuration (traffic goes on with the split it has)."""
 
 
-ArmFault = QualityDrop | LatencyRise | PriceChange | ModelSwap
+ArmFault = QualityDrop | LatencyRise | PriceChange | ModelSwap | CostSpike | ErrorBurst
 Fault = ArmFault | GatewayOutage
 
 
@@ -78,6 +90,10 @@ def apply(arm: ArmModel, fault: ArmFault) -> ArmModel:
         )
     if isinstance(fault, PriceChange):
         return replace(arm, price=fault.price)
+    if isinstance(fault, CostSpike):
+        return replace(arm, verbosity=arm.verbosity * fault.factor)
+    if isinstance(fault, ErrorBurst):
+        return replace(arm, error_rate=min(1.0, arm.error_rate + fault.share))
     return replace(
         arm,
         response_model=fault.response_model,

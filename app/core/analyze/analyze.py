@@ -6,14 +6,21 @@ rules only by the log, as every alert does. Cadences are crossings of event time
 
 import msgspec
 
-from app.core.analyze import drift, performance
+from app.core.analyze import anomaly, burn, cost, drift, performance, quality, spend, traffic
+from app.core.analyze.anomaly import Anomaly
+from app.core.analyze.burn import Burn
+from app.core.analyze.cost import Cost
 from app.core.analyze.drift import Drift
 from app.core.analyze.finding import EVERY, Cleared, Note
 from app.core.analyze.incidents import Incidents, settle
 from app.core.analyze.performance import Performance
+from app.core.analyze.quality import Quality
 from app.core.analyze.scope import Scope
+from app.core.analyze.spend import Spend
+from app.core.analyze.traffic import Traffic
 from app.core.cell import Summary
 from app.core.document import ServiceDocument
+from app.core.ids import stable_id
 from app.core.open_pane import UNATTRIBUTED
 from app.core.outputs import Output
 from app.core.pane import ClosedPane
@@ -23,69 +30,97 @@ from app.core.windows import Windows
 MAX_WATCHED = 160
 """(arm, segment) pairs watched; what exceeds them is counted in ``refused``."""
 GONE_S = 3600
-"""A series without traffic for so long has no open finding."""
-SERIES_A_PAIR = 10
+"""What had no traffic for so long has no open finding, and its series begin anew."""
+SERIES_WHOLE, SERIES_PART, SERIES_SERVICE = 12, 4, 8
+"""Series that share the budget of false alarms: of an arm, of one of its segments, of the service."""
 
 
 class Watched(msgspec.Struct, frozen=True, array_like=True):
-    """State of one arm in one segment; segment ``*`` is the arm as a whole."""
+    """State of one arm in one segment; segment ``*`` is the arm as a whole. ``definition``: what the document says."""
 
     arm: str
     segment: str
+    definition: str = ""
     last_s: int = 0
     performance: Performance = Performance()
+    quality: Quality = {}
     drift: Drift = Drift()
+    cost: Cost = msgspec.field(default_factory=Cost)
+
+
+class Whole(msgspec.Struct, frozen=True, array_like=True):
+    """State of the service as such. ``trend``: feedback that names no answer."""
+
+    traffic: Traffic = Traffic()
+    anomaly: Anomaly = Anomaly()
+    burn: Burn = Burn()
+    spend: Spend = Spend()
+    trend: Quality = {}
 
 
 class Analysis(msgspec.Struct, frozen=True, array_like=True):
-    """State of one service."""
+    """State of one service: at most ``MAX_WATCHED`` pairs and ``incidents.MAX_OPEN`` open findings, counted beyond."""
 
     watched: tuple[Watched, ...] = ()
+    whole: Whole = Whole()
     incidents: Incidents = Incidents()
     last_s: int = 0
     refused: int = 0
 
     @property
     def deadline_s(self) -> int | None:
-        """When open findings end for want of traffic (epoch seconds), or None."""
-        return self.last_s + GONE_S if self.incidents.open else None
+        """When silence is a finding, or open findings end for want of traffic (epoch seconds), or None."""
+        silence_s = self.whole.traffic.deadline_s
+        return silence_s if silence_s or not self.incidents.open else self.last_s + GONE_S
 
 
 def analyse(
     analysis: Analysis, document: ServiceDocument, pane: ClosedPane | None, windows: Windows, now_s: int
 ) -> tuple[Analysis, list[Output]]:
     """``analysis`` after ``pane`` (None: only time passed), and the findings that began, rose or ended."""
+    scope = Scope(document=document, now_s=now_s, series=_series(analysis), parts=bool(document.segments.by))
     if pane is None:
-        return _settled(analysis, document.service, [], now_s)
-    parts = bool(document.segments.by)
+        silent, notes = traffic.waited(analysis.whole.traffic, scope)
+        whole = msgspec.structs.replace(analysis.whole, traffic=silent)
+        return _settled(msgspec.structs.replace(analysis, whole=whole), document.service, notes, now_s)
+    watched, notes, refused = _watched(analysis, scope, pane, windows)
+    whole, said = _whole(analysis.whole, scope, pane)
+    analysis = Analysis(watched, whole, analysis.incidents, now_s, analysis.refused + refused)
+    return _settled(analysis, document.service, [*notes, *said], now_s)
+
+
+def _series(analysis: Analysis) -> int:
+    wholes = sum(watched.segment == EVERY for watched in analysis.watched)
+    return SERIES_SERVICE + SERIES_WHOLE * wholes + SERIES_PART * (len(analysis.watched) - wholes)
+
+
+# ---- arms ----
+def _watched(
+    analysis: Analysis, scope: Scope, pane: ClosedPane, windows: Windows
+) -> tuple[tuple[Watched, ...], list[Note], int]:
     known = {(watched.arm, watched.segment): watched for watched in analysis.watched}
-    hours = _hours(windows)
-    notes: list[Note] = []
-    refused = analysis.refused
-    for (arm, segment), summary in sorted(_scopes(pane, parts=parts).items()):
-        watched = known.get((arm, segment))
-        if watched is None:
-            if len(known) >= MAX_WATCHED:
-                refused += 1
-                continue
-            watched = Watched(arm, segment)
-        scope = Scope(
-            document=document, now_s=now_s, series=SERIES_A_PAIR * len(known), arm=arm, segment=segment, parts=parts
-        )
-        known[arm, segment], said = _step(watched, scope, summary, hours.get(arm, {}), complete=pane.complete)
-        notes += said
-    analysis = Analysis(tuple(known[key] for key in sorted(known)), analysis.incidents, now_s, refused)
-    return _settled(analysis, document.service, notes, now_s)
+    hours, notes, refused = _hours(windows) if scope.main else {}, list[Note](), 0
+    for (arm, segment), summary in sorted(_pairs(pane, parts=scope.parts).items()):
+        if (arm, segment) not in known and len(known) >= MAX_WATCHED:
+            refused += 1
+            continue
+        at = msgspec.structs.replace(scope, arm=arm, segment=segment)
+        watched, said = _current(known.get((arm, segment)), at, analysis.incidents)
+        known[arm, segment], more = _step(watched, at, summary, hours.get(arm, {}), complete=pane.complete)
+        notes += [*said, *more]
+    return tuple(known[key] for key in sorted(known)), notes, refused
 
 
-def _scopes(pane: ClosedPane, *, parts: bool) -> dict[tuple[str, str], Summary]:
-    """The pane by (arm, segment), and each arm as a whole."""
+def _pairs(pane: ClosedPane, *, parts: bool) -> dict[tuple[str, str], Summary]:
+    """The pane by (arm, segment) where there are segments, and each arm as a whole."""
     found: dict[tuple[str, str], Summary] = {}
     for (arm, segment), summary in pane.arms.items():
         if arm == UNATTRIBUTED:
             continue
-        if parts:
-            found[arm, segment] = summary
+        if not parts:
+            found[arm, EVERY] = summary
+            continue
+        found[arm, segment] = summary
         found.setdefault((arm, EVERY), Summary.empty()).add(summary)
     return found
 
@@ -100,33 +135,84 @@ def _hours(windows: Windows) -> dict[str, Histogram]:
     return found
 
 
+def _current(known: Watched | None, scope: Scope, incidents: Incidents) -> tuple[Watched, list[Note]]:
+    """The state to go on with: afresh when the document changed the arm, or after a long time without traffic."""
+    definition = _definition(scope)
+    if known is None:
+        return Watched(scope.arm, scope.segment, definition), []
+    if known.definition == definition and scope.now_s - known.last_s < GONE_S:
+        return known, []
+    models = known.drift.models if known.definition == definition else drift.Models()
+    fresh = Watched(scope.arm, scope.segment, definition, drift=Drift(models=models))
+    return fresh, _ended(incidents, {(scope.arm, scope.segment)}, "the arm is new: its document changed or it paused")
+
+
+def _definition(scope: Scope) -> str:
+    arm = scope.document.arm(scope.arm)
+    if arm is None:
+        return ""
+    prices = [price for price in scope.document.prices if price.model == arm.model]
+    return stable_id(arm, prices)[:8]
+
+
 def _step(
     watched: Watched, scope: Scope, summary: Summary, hour: Histogram, *, complete: bool
 ) -> tuple[Watched, list[Note]]:
-    """Every analyzer on one (arm, segment). Incomplete panes show models, but are no evidence of a level."""
-    shifted, notes = drift.step(watched.drift, scope, summary.cell, complete=complete)
-    watched = msgspec.structs.replace(watched, last_s=scope.now_s, drift=shifted)
+    """Every analyzer on one pair. Incomplete panes show which models answer, but are no evidence of a level."""
+    drifted, notes = drift.step(watched.drift, scope, summary.cell, complete=complete)
+    watched = msgspec.structs.replace(watched, last_s=scope.now_s, drift=drifted)
     if not complete:
         return watched, notes
     performed, said = performance.step(watched.performance, scope, summary, hour)
+    paid, more = cost.step(watched.cost, scope, summary.cell)
+    notes += [*said, *more]
+    scores = watched.quality
+    if scope.means:
+        scores, said = quality.step(scores, scope, summary.cell)
+        notes += said
+    return msgspec.structs.replace(watched, performance=performed, cost=paid, quality=scores), notes
+
+
+# ---- the service ----
+def _whole(whole: Whole, scope: Scope, pane: ClosedPane) -> tuple[Whole, list[Note]]:
+    arms: dict[str, Summary] = {}
+    total, unnamed = Summary.empty(), Summary.empty()
+    for (arm, _), summary in pane.arms.items():
+        if arm == UNATTRIBUTED:
+            unnamed.add(summary)
+        else:
+            total.add(summary)
+            arms.setdefault(arm, Summary.empty()).add(summary)
+    heard, notes = traffic.heard(whole.traffic, scope, total.cell.n, complete=pane.complete)
+    spent, said = spend.step(whole.spend, scope, pane)
     notes += said
-    return msgspec.structs.replace(watched, performance=performed), notes
+    whole = msgspec.structs.replace(whole, traffic=heard, spend=spent)
+    if not pane.complete:
+        return whole, notes
+    strange, said = anomaly.step(whole.anomaly, scope, {arm: summary.cell for arm, summary in arms.items()})
+    burnt, more = burn.step(whole.burn, scope, total)
+    trend, told = quality.step(whole.trend, scope, unnamed.cell)
+    whole = msgspec.structs.replace(whole, anomaly=strange, burn=burnt, trend=trend)
+    return whole, [*notes, *said, *more, *told]
 
 
+# ---- findings ----
 def _settled(analysis: Analysis, service: str, notes: list[Note], now_s: int) -> tuple[Analysis, list[Output]]:
     gone = {(w.arm, w.segment) for w in analysis.watched if now_s - w.last_s >= GONE_S}
     if now_s - analysis.last_s >= GONE_S:
         gone.add((EVERY, EVERY))
-    ended = [
-        Cleared(key, "there was no traffic for an hour")
-        for incident in analysis.incidents.open
-        for key in incident.active
-        if tuple(key.split("|")[-2:]) in gone
-    ]
+    ended = _ended(analysis.incidents, gone, "there was no traffic for an hour") if gone else []
     incidents, said = settle(analysis.incidents, service, [*notes, *ended], now_s)
     return msgspec.structs.replace(analysis, incidents=incidents), said
 
 
+def _ended(incidents: Incidents, pairs: set[tuple[str, str]], why: str) -> list[Note]:
+    """The end of every active series of these (arm, segment), silence excepted."""
+    keys = [key for incident in incidents.open for key in incident.active if key != traffic.KEY]
+    return [Cleared(key, why) for key in keys if tuple(key.split("|")[-2:]) in pairs]
+
+
 def postponed(analysis: Analysis, now_s: int) -> Analysis:
     """``analysis`` when a step of it failed: as it was, but no deadline is held for ever."""
-    return msgspec.structs.replace(analysis, last_s=now_s)
+    whole = msgspec.structs.replace(analysis.whole, traffic=Traffic())
+    return msgspec.structs.replace(analysis, whole=whole, last_s=now_s)

@@ -65,6 +65,15 @@ class RateWatch(msgspec.Struct, frozen=True, array_like=True):
     bad: float = 0.0
 
 
+class Strange(msgspec.Struct, frozen=True, array_like=True):
+    """A series that the scorer (``packed``) judges; ``mean``: its slow mean, standing still during an excursion."""
+
+    packed: bytes = b""
+    seen: int = 0
+    mean: float = 0.0
+    out: Excursion | None = None
+
+
 def step_mean(watch: MeanWatch, pane: Sums, limit: float, now_s: int, floor: float = 0.0) -> tuple[MeanWatch, Moved]:
     """Add a closed pane (complete, else leave it out). ``floor``: least standard deviation of one observation."""
     if not pane.usable:

@@ -7,9 +7,9 @@ import msgspec
 
 from app.core.analyze.finding import Cleared, Note, Signal, rank
 from app.core.analyze.ring_watch import RingWatch
-from app.core.analyze.series import Excursion, MeanWatch, Moved, RateWatch
+from app.core.analyze.series import Excursion, MeanWatch, Moved, RateWatch, Strange
 
-W = TypeVar("W", MeanWatch, RateWatch, RingWatch)
+W = TypeVar("W", MeanWatch, RateWatch, RingWatch, Strange)
 
 BACK = "it is back to what is usual"
 
