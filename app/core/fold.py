@@ -50,13 +50,15 @@ PANE_S = 60
 
 class Marks(msgspec.Struct, frozen=True, array_like=True):
     """Commit metadata: watermark and newest closed pane just before the commit offset, newest pane that is complete
-    and acked (``done``), and the position up to which control facts and dead letters are acked (``sent``).
+    and acked (``done``), the position up to which control facts and dead letters are acked (``sent``), and the broker's
+    time (epoch seconds) when the watermark last moved.
     """
 
     watermark: int = NEVER
     closed: int = NEVER
     done: int = NEVER
     sent: int = 0
+    appended: int = 0
 
 
 _decode_marks = msgspec.json.Decoder(Marks).decode
@@ -105,6 +107,7 @@ class Fold:
         marks = _decode_marks(point.metadata) if point and point.metadata else Marks(sent=start)
         self._watermark, self._closed, self._done = marks.watermark, marks.closed, marks.done
         self._sent = marks.sent
+        self.appended_s = marks.appended
         self.position = point.offset if point else start
         self.point = point or Point(self.position, self._marks(self._watermark, self._closed))
         self._open: dict[int, OpenPane] = {}
@@ -141,6 +144,7 @@ class Fold:
         offsets = batch.offsets if batch.offsets is not None else range(batch.first, batch.first + n)
         headers = batch.headers if batch.headers is not None else repeat((), n)
         bound_s = batch.oldest_append_ms() // 1000 + self._ahead_s
+        before = self._watermark
         ids, known, low_s, high_s = self._usual(bound_s)
         second = ""  # the last one within low_s..high_s
         usual, sent = 0, self._sent
@@ -172,6 +176,8 @@ class Fold:
                 self._pass(batch, i, offset, event)
         if usual:
             self.counts["counted"] = self.counts.get("counted", 0) + usual
+        if self._watermark > before and batch.segments:
+            self.appended_s = batch.segments[-1][1] // 1000
         self.position = batch.end
 
     def _usual(self, bound_s: int) -> tuple[set[int], dict[CellOf, Known], int, int]:
@@ -362,8 +368,8 @@ class Fold:
         return items
 
     def _marks(self, watermark: int, closed: int) -> str:
-        marks = Marks(watermark, closed, max(self._closed, self._done), max(self.position, self._sent))
-        return _encode_marks(marks).decode()
+        done, sent = max(self._closed, self._done), max(self.position, self._sent)
+        return _encode_marks(Marks(watermark, closed, done, sent, self.appended_s)).decode()
 
 
 def _time_or(time: str, fallback_s: int) -> int:

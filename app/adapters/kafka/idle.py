@@ -16,7 +16,7 @@ UNKNOWN = -(1 << 59)
 
 class Stand(msgspec.Struct, frozen=True):
     """A source seen at its log end, everything acked. Seconds: ``seen_s`` and ``since_s`` of this machine's clock,
-    ``appended_s`` (None: nothing folded yet) of the broker's, ``watermark`` event time.
+    ``appended_s`` (None: unknown) of the broker's when the watermark last moved, ``watermark`` event time.
     """
 
     position: int

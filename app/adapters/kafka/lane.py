@@ -58,6 +58,7 @@ class Source(Protocol):
     """An engine that can be idle (rule I5): evidence only."""
 
     position: int
+    appended_s: int
 
     @property
     def watermark(self) -> int: ...
@@ -130,7 +131,6 @@ class Lane:
         self._seeks: set[asyncio.Task[None]] = set()
         self._behind: dict[str, int] = {}
         self._standing: dict[str, tuple[int, float]] = {}
-        self._appended_s: dict[str, int] = {}
 
     @property
     def waiting(self) -> bool:
@@ -147,8 +147,6 @@ class Lane:
         verdict = admit(engine.position, batch)
         if verdict == "fold":
             self.folded += len(batch.values)
-            if batch.segments:
-                self._appended_s[batch.source] = batch.segments[-1][1] // 1000
             return engine
         self._count("batches_repeated" if verdict == "drop" else "batches_after_hole")
         if verdict == "seek" and self._resync.due(batch.source, engine.position, time.monotonic()):
@@ -243,7 +241,6 @@ class Lane:
         self._resync.clear()
         self._behind.clear()
         self._standing.clear()
-        self._appended_s.clear()
         self._tps, self.engines, self.fence = names, engines, fence
         log.info("%s: %d partitions, generation %d", self.options.group, len(engines), fence.generation)
 
@@ -344,7 +341,7 @@ class Lane:
         if seen_s is None:
             return None
         return claim(
-            Stand(end.offset, seen_s - (end.seen_s - known[1]), seen_s, self._appended_s.get(name), engine.watermark),
+            Stand(end.offset, seen_s - (end.seen_s - known[1]), seen_s, engine.appended_s or None, engine.watermark),
             watermarks,
             after_s=self.options.idle_after_s,
             session_s=self.options.session_timeout_s,

@@ -24,6 +24,7 @@ class Counting:
         self.position = self.point.offset
         self.n = int(self.point.metadata)
         self.watermark = 0
+        self.appended_s = 0
         self.caught_up = True
         self.idle: list[int] = []
         self.committed_points: list[Point] = []
@@ -34,6 +35,7 @@ class Counting:
         self.n += len(batch.values)
         self.counts["counted"] = self.counts.get("counted", 0) + len(batch.values)
         self.position = batch.end
+        self.appended_s = batch.append_ms(batch.end) // 1000
 
     def cut(self) -> Cut:
         assert not self.flying, "cut before the last one was acked"

@@ -85,6 +85,17 @@ def beats(merge: Merge, source: str, from_s: int, to_s: int, watermark: int) -> 
         tell(merge, source, log_s, watermark=watermark + (log_s - from_s) // 10)
 
 
+def test_a_source_knows_after_a_restart_that_its_events_followed_the_clock_though_nothing_is_read_again() -> None:
+    fold = fold_of(
+        world.response("e", BASE_S, "s0", "m"), world.response("f", BASE_S + 600, "s0", "m"), append_s=BASE_S + 601
+    )
+    late = [(2, world.encode(world.response("late", BASE_S, "s0", "m")))]
+    fold.fold(world.batch("a-0", late, 3, (BASE_S + 900) * 1000))
+    sent(fold)
+    again = world.make_fold("a-0")(fold.point)
+    assert (fold.appended_s, again.appended_s) == (BASE_S + 601, BASE_S + 601)
+
+
 def test_idleness_moves_the_group_but_a_source_without_a_mark_holds_it() -> None:
     merge = merge_with(10**6, [])
     tell(merge, "a-0", 1, watermark=BASE_S + 600)
