@@ -7,6 +7,7 @@ host's (``app.adapters.kafka``). The engine never waits, never looks at a clock,
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from app.core.batch import Batch
+from app.core.facts import Road
 from app.core.fold import Fold
 from app.core.ports import Decode, Engine, Point
 
@@ -24,6 +25,7 @@ def fold_of(
     start: int,
     beat_cuts: int,
     early_cuts: int,
+    road: Road = "",
 ) -> Fold:
     """The engine of one source partition. ``topology``: evidence topics only; what is not in it is a control topic."""
     return Fold(
@@ -38,6 +40,7 @@ def fold_of(
         evidence=source.rpartition("-")[0] in topology,
         start=start,
         early_cuts=early_cuts,
+        road=road,
         beat_cuts=beat_cuts,
     )
 

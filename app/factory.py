@@ -23,6 +23,7 @@ from app.adapters.kafka.lane import Start
 from app.adapters.kafka.options import LaneOptions, lane_options
 from app.adapters.kafka.tee import Tee
 from app.core.actuator import Actuator, Rules
+from app.core.facts import Road
 from app.core.freeze import Freezes
 from app.core.ports import Engine, Gateway
 from app.settings import Settings
@@ -102,13 +103,15 @@ def ingest_agent(settings: Settings, existing: Topology, partitions: int) -> Age
 
     decodes = {names["spans"]: make_decode_spans(count)}
     decode = make_decode(count)
+    roads: dict[str, Road] = {names["responses"]: "responses", names["spans"]: "spans"}
     settled = settings.ingest
 
     def open_fold(start: Start) -> Engine:
+        topic = start.source.rpartition("-")[0]
         return fold_of(
             start.source,
             start.point,
-            decode=decodes.get(start.source.rpartition("-")[0], decode),
+            decode=decodes.get(topic, decode),
             lateness_s=int(settled.lateness_s),
             ahead_s=int(settled.ahead_s),
             topology={topic: start.partitions[topic] for topic in evidence},
@@ -117,6 +120,7 @@ def ingest_agent(settings: Settings, existing: Topology, partitions: int) -> Age
             start=start.log_start,
             beat_cuts=max(1, int(BEAT_S / settled.flush_s)),
             early_cuts=ceil(settled.early_flush_s / settled.flush_s),
+            road=roads.get(topic, ""),
         )
 
     return Agent(name="ingest", topics=(*evidence, *control), open=open_fold, run=ingest, roles=names, seen=seen)

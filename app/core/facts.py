@@ -4,10 +4,15 @@ A ``Partials`` record carries what one source counted (cumulative for that sourc
 carries a command, alert or outcome with the source offset it came from. Key = source for partials, service for control.
 """
 
+from typing import Literal
+
 import msgspec
 
 from app.core.cell import Cell, CellKey, Late
 from app.core.sketch import Histogram
+
+Road = Literal["", "responses", "spans"]
+"""How a source tells of requests: as events of their own, as spans, or not at all (feedback)."""
 
 NEVER = -(1 << 60)
 """A watermark or idle mark before any event."""
@@ -48,7 +53,8 @@ class Partials(msgspec.Struct, array_like=True, tag_field="kind", tag=0):
     """One flush of one source for one facts partition: marks and partials.
 
     ``watermark`` None: more records of this flush follow. ``idle``: the log end was reached and unchanged up to this
-    second. ``topology``: partition count of every evidence topic (rule O4).
+    second. ``topology``: partition count of every evidence topic (rule O4). ``road``: how this source's requests are
+    told: responses, spans, or "" for neither (``app.core.evidence``).
     """
 
     source: str
@@ -56,6 +62,7 @@ class Partials(msgspec.Struct, array_like=True, tag_field="kind", tag=0):
     idle: int | None
     topology: dict[str, int]
     items: list[Partial]
+    road: Road = ""
 
 
 class ControlFact(msgspec.Struct, array_like=True, tag_field="kind", tag=1):

@@ -20,15 +20,12 @@ def partial_records(head: Partials, items: list[Partial], partition: int) -> lis
     """
     chunks = _chunks(items)
     key, last = head.source.encode(), len(chunks) - 1
-    return [
-        Record(
-            "facts",
-            key,
-            facts.encode(Partials(head.source, head.watermark if i == last else None, head.idle, head.topology, chunk)),
-            partition,
-        )
-        for i, chunk in enumerate(chunks)
-    ]
+    records = []
+    for i, chunk in enumerate(chunks):
+        watermark = head.watermark if i == last else None
+        fact = Partials(head.source, watermark, head.idle, head.topology, chunk, head.road)
+        records.append(Record("facts", key, facts.encode(fact), partition))
+    return records
 
 
 def control_records(fact: ControlFact, partitions: int, partition_of: Callable[[str], int]) -> list[Record]:

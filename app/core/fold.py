@@ -31,7 +31,7 @@ from app.core.events import (
     ResponseEvent,
     second_of,
 )
-from app.core.facts import NEVER, Partials
+from app.core.facts import NEVER, Partials, Road
 from app.core.facts_records import control_records, partial_records
 from app.core.open_pane import (
     CellOf,
@@ -71,7 +71,7 @@ class Fold:
     ``source`` is ``topic-partition``. ``evidence`` False: a control topic, whose events only pass through. ``topology``
     names the partition count of every evidence topic; ``beat_cuts`` is the number of cuts between marks when nothing
     closes, ``early_cuts`` that between early partials (0: none). ``start`` is the first offset when there is no commit
-    ``point`` yet (the log start, rule L2).
+    ``point`` yet (the log start, rule L2). ``road``: how requests are told here (``app.core.evidence``).
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class Fold:
         start: int = 0,
         early_cuts: int = 0,
         beat_cuts: int = 4,
+        road: Road = "",
     ) -> None:
         if not 0 <= ahead_s <= lateness_s:
             raise ValueError(f"ahead_s must be within 0..lateness_s ({lateness_s}), not {ahead_s} (rule I2)")
@@ -101,6 +102,7 @@ class Fold:
         self._partitions = facts_partitions
         self._partition_of = partition_of
         self._evidence = evidence
+        self._road: Road = road
         self._early = early_cuts > 0
         self._early_cuts = early_cuts
         self._beat_cuts = beat_cuts
@@ -330,7 +332,7 @@ class Fold:
         if beat:
             self._beat_closed = self._closed
             self._idle_news = False
-        head = Partials(self.source, self._watermark, self._idle, self._topology, [])
+        head = Partials(self.source, self._watermark, self._idle, self._topology, [], self._road)
         told = range(self._partitions) if beat else sorted(items)
         records = [
             *(

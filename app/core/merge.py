@@ -21,10 +21,11 @@ from app.core.batch import Batch
 from app.core.clocks import Clocks
 from app.core.commands import COMMAND
 from app.core.events import is_name
-from app.core.facts import NEVER, ControlFact, Partial, Partials
+from app.core.evidence import Gathered, choose, counted
+from app.core.facts import NEVER, ControlFact, Partial, Partials, Road
 from app.core.ids import stable_id
 from app.core.outputs import Output
-from app.core.pane import PANE_S, ClosedPane, RawPane, merge_parts, orient
+from app.core.pane import PANE_S, ClosedPane, orient
 from app.core.ports import Cut, Point, Record
 from app.core.service import BROADCAST, Row, Tick
 from app.core.table import META, Table
@@ -120,6 +121,7 @@ class Merge:
             "services", partition, writer, services, _encode, _decode_row, fits=self._has_windows, last=BROADCAST
         )
         self._open: dict[int, dict[str, dict[str, Partial]]] = {}
+        self._roads: dict[str, Road] = {}
         self._first: dict[int, tuple[int, bytes]] = {}
         self._outputs: list[Record] = []
         self._flying = False
@@ -174,6 +176,7 @@ class Merge:
                 self._first[partial.pane] = (offset, before)
             parts = pane.setdefault(partial.service, {})
             parts[fact.source] = _newest(parts.get(fact.source), partial)
+            self._roads[fact.source] = fact.road  # an open pane is read again whole, so this is known after a crash
         self._clocks.hear(fact, self._silent_ms)
         self._advance(offset)
 
@@ -183,10 +186,10 @@ class Merge:
         closed = (watermark - self._lateness_s) // PANE_S - 1
         if watermark == NEVER or closed <= self._clocks.closed:
             return
-        panes: dict[str, list[RawPane]] = {}
+        panes: dict[str, list[Gathered]] = {}
         for number in sorted(n for n in self._open if n <= closed):
             for name, parts in self._open.pop(number).items():
-                panes.setdefault(name, []).append(merge_parts(number, parts, complete=complete))
+                panes.setdefault(name, []).append(Gathered(number, complete, parts, self._roads))
             del self._first[number]
         self._clocks.closed = closed
         now_s = (closed + 1) * PANE_S
@@ -197,7 +200,7 @@ class Merge:
         due = {name for name, kept in self._rows.values.items() if _past(kept.row.deadline_s, now_s)}
         return due | {name for name, kept in self._windows.values.items() if _past(kept.deadline_s, now_s)}
 
-    def _turn(self, offset: int, name: str, panes: list[RawPane], now_s: int) -> None:
+    def _turn(self, offset: int, name: str, panes: list[Gathered], now_s: int) -> None:
         """Close ``panes`` of one service and pass its deadlines up to ``now_s``: one mutation (O2)."""
         kept = self._rows.values.get(name) or self._fresh(name)
         if kept is None or offset <= kept.applied:
@@ -212,8 +215,8 @@ class Merge:
             self._windows.put(name, msgspec.structs.replace(turn.kept, applied=offset))
         self._rows.put(name, KeptRow(offset, kept.control, turn.row, self._windows_of(name).applied, kept.orders))
         self._say(turn.outputs)
-        if turn.failed:
-            self.counts["failed_analyses"] = self.counts.get("failed_analyses", 0) + turn.failed
+        self._tally("failed_analyses", turn.failed)
+        self._tally("shadowed", turn.shadowed)
 
     def _fresh(self, name: str) -> KeptRow | None:
         if len(self._rows.values) >= self._max_services:
@@ -258,8 +261,9 @@ class Merge:
     def _say(self, outputs: list[Output]) -> None:
         self._outputs += map(self._to_record, outputs)
 
-    def _tally(self, what: str) -> None:
-        self.counts[what] = self.counts.get(what, 0) + 1
+    def _tally(self, what: str, n: int = 1) -> None:
+        if n:
+            self.counts[what] = self.counts.get(what, 0) + n
 
     # ---- checkpoint (O3, O5, O6) ----
     def cut(self) -> Cut:
@@ -293,11 +297,15 @@ class _Turn:
         self.step = step
         self.row = row
         self.kept = kept
-        self.failed = 0
+        self.failed = self.shadowed = 0
         self.outputs: list[Output] = []
 
-    def pane(self, raw: RawPane) -> None:
+    def pane(self, gathered: Gathered) -> None:
         """Step the row with a closed pane, then let windows and analyzers take it as the row's document orients it."""
+        evidence = choose(self.row.document.evidence, self.row.evidence, gathered)
+        self.row = msgspec.structs.replace(self.row, evidence=evidence)
+        raw = counted(gathered, evidence)
+        self.shadowed += raw.shadowed
         pane = orient(self.row.document, raw)
         self.row, outputs = self.step(self.row, pane, raw.end_s)
         self.outputs += outputs

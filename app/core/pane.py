@@ -35,10 +35,13 @@ class Minute(msgspec.Struct):
 
 
 class RawPane(Minute):
-    """Sums of one (service, minute) over its sources, in source order; cells by raw key."""
+    """Sums of one (service, minute) over its sources, in source order; cells by raw key. ``shadowed`` requests came by
+    the road that does not count (``app.core.evidence``) and are in no sum.
+    """
 
     cells: dict[CellKey, Cell]
     histograms: dict[tuple[str, str], Histogram]
+    shadowed: int = 0
 
 
 class ClosedPane(Minute):
@@ -48,6 +51,7 @@ class ClosedPane(Minute):
 
     cells: dict[CellKey, Cell]
     arms: dict[tuple[str, str], Summary]
+    shadowed: int = 0
 
 
 def merge_parts(number: int, parts: dict[str, Partial], *, complete: bool) -> RawPane:
@@ -66,7 +70,7 @@ def merge_parts(number: int, parts: dict[str, Partial], *, complete: bool) -> Ra
 def orient(document: ServiceDocument, raw: RawPane) -> ClosedPane:
     """Map segments and price what came without a cost, by ``document`` as it is at this pane."""
     book = PriceBook(document)
-    pane = ClosedPane(raw.number, raw.complete, raw.sources, raw.late, {}, {})
+    pane = ClosedPane(raw.number, raw.complete, raw.sources, raw.late, {}, {}, raw.shadowed)
     for key in sorted(raw.cells):
         cell = _priced(raw.cells[key], book.of_arm(key.arm, raw.start_s))
         segment = segment_of(document, key.segment)

@@ -7,6 +7,7 @@ import msgspec
 
 from app.core.decision import Alternative, Impact
 from app.core.document import ServiceDocument, default_document
+from app.core.evidence import Chosen
 from app.core.forecast import Spread
 from app.core.profile import Profile
 from app.core.savings import Savings, Shares
@@ -85,6 +86,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     cooldown_s: int = 0
     requests_per_minute: float = 0.0
     history: tuple[Past, ...] = ()
+    evidence: Chosen = Chosen()
 
     @property
     def may_change(self) -> bool:

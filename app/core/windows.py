@@ -42,6 +42,7 @@ class Window(msgspec.Struct, array_like=True):
     late: Late = msgspec.field(default_factory=Late)
     sources: int = 0
     complete: bool = True
+    shadowed: int = 0
 
     @property
     def end_s(self) -> int:
@@ -101,6 +102,7 @@ def _added(window: Window, pane: ClosedPane) -> Window:
         late,
         max(window.sources, pane.sources),
         window.complete and pane.complete,
+        window.shadowed + pane.shadowed,
     )
 
 
@@ -151,7 +153,7 @@ def aggregates(window: Window, service: str) -> list[Output]:
                 _row(window, service, (sums.arm, sums.segment, name), sums.slices[name], None)
                 for name in sorted(sums.slices)
             ]
-    rows.append({**_row(window, service, ("*", "*", "*"), total, histogram), **_late(window.late)})
+    rows.append({**_row(window, service, ("*", "*", "*"), total, histogram), **_beside(window)})
     return [_output(window, service, row) for row in rows]
 
 
@@ -196,12 +198,15 @@ def _score(score: Score) -> dict[str, float]:
     return {"n": score.n, "mean": score.total / score.n if score.n else 0.0}
 
 
-def _late(late: Late) -> dict[str, Any]:
+def _beside(window: Window) -> dict[str, Any]:
+    """What only the row of the service says."""
+    late = window.late
     return {
         "late": late.n,
         "late_cost_usd": late.cost_usd,
         "late_input_tokens": late.input_tokens,
         "late_output_tokens": late.output_tokens,
+        "shadowed": window.shadowed,
     }
 
 

@@ -47,6 +47,8 @@ _METRICS = (
     Metric("optimize", "unreadable_facts", "facts that could not be decoded: written by a newer version, or damaged"),
     Metric("optimize", "after_close", "partials of panes that had already closed"),
     Metric("optimize", "repeated_commands", "commands that were produced again (same id and data): obeyed once"),
+    Metric("optimize", "shadowed", "requests told by the other kind of evidence, and so counted once already"),
+    Metric("optimize", "failed_analyses", "panes whose findings a defect cost: please report it"),
     Metric("optimize", "refused_services", "partials of services beyond optimize.max_services"),
     Metric("lane", "batches_unowned", "fetched batches of partitions that were no longer owned"),
     Metric("lane", "batches_repeated", "fetched batches that were folded before"),

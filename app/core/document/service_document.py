@@ -49,6 +49,13 @@ class ServiceDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     sticky: Annotated[
         bool, Meta(description="Draw the arm by session where there is one, so a conversation keeps its arm.")
     ] = True
+    evidence: Annotated[
+        Literal["auto", "responses", "spans"],
+        Meta(
+            description="Which telling of a request counts where it comes both as its own event and as a span; `auto`: "
+            "the one seen first."
+        ),
+    ] = "auto"
     on_hand_edit: Annotated[
         Literal["reapply", "freeze"],
         Meta(description="When somebody changed the gateway by hand: put the split back, or freeze the service."),
