@@ -31,6 +31,12 @@ def shrink(means: Table, variances: Table) -> tuple[Table, Table]:
 
 def additive(values: Table, weights: Table) -> Table:
     """Weighted least squares fit of arm + segment effects; an arm or segment without weight gets the average effect."""
+    if values.shape[0] < values.shape[1]:  # the system to solve is as large as the number of columns
+        return _additive(values.T, weights.T).T
+    return _additive(values, weights)
+
+
+def _additive(values: Table, weights: Table) -> Table:
     rows, columns = weights.sum(axis=1), weights.sum(axis=0)
     if rows.sum() <= 0.0:
         return np.zeros_like(values)
