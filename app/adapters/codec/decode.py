@@ -2,13 +2,11 @@
 
 Forms read: structured JSON; binary mode (``ce_`` headers); and, counted as ``compat``, what requirements/002
 produces: ``ce-`` headers or a whole envelope in the value of a binary event. A structured ``response.completed`` with
-canonical names costs one msgspec decode; everything else takes the slow way, which gives the same event where both
-can read it.
+canonical names costs one msgspec decode, and so does every further one of a spelling that was seen; everything else
+takes the slow way, which gives the same event where both can read it.
 """
 
 from collections.abc import Callable
-
-import msgspec
 
 from app.adapters.codec import control, feedback, response
 from app.adapters.codec.encode import OPTIMIZE
@@ -17,6 +15,7 @@ from app.adapters.codec.headers import NOTHING, Said, said
 from app.adapters.codec.media import media_type, reader
 from app.adapters.codec.payload import MAX_VALUE_BYTES
 from app.adapters.codec.reasons import UnreadableError
+from app.adapters.codec.spelling import FOREIGN, Spellings
 from app.core.batch import Headers
 from app.core.events import RESPONSE_COMPLETED, Event, Ignored, Rejected, ResponseEvent
 from app.core.outputs import FINDING
@@ -28,13 +27,6 @@ TOMBSTONE = "tombstone"
 """``Ignored.type`` of a record without a value."""
 
 
-class _OtherVersion(msgspec.Struct, frozen=True, gc=False, tag_field="specversion", tag="0.3"):
-    """The other member of the union: a union is what makes msgspec insist on the tag, here ``specversion``."""
-
-    type: str = ""
-
-
-_FAST = msgspec.json.Decoder(ResponseEvent | _OtherVersion).decode
 _BINARY_HEADERS = 4
 """A binary event has at least ce_specversion, ce_id, ce_source and ce_type."""
 
@@ -43,17 +35,27 @@ def make_decode(count: Count = lambda _: None) -> Decode:
     """A ``decode`` that calls ``count`` with what it had to put up with: compat, aliased, alias_conflict,
     unknown_fields, service_conflict, internal_error. ``decode`` never raises; see ``reasons.REASONS``.
     """
+    known = Spellings(count)
 
     def decode(value: bytes | None, headers: Headers) -> Event:
         if len(headers) >= _BINARY_HEADERS:
             return _guarded(value, headers, count)
         try:
-            event = _FAST(value)  # type: ignore[arg-type]  # None is a TypeError, caught below: no test on the hot path
-        except (ValueError, RecursionError, TypeError):  # msgspec's errors and UnicodeDecodeError are ValueErrors
-            return _guarded(value, headers, count)
-        if type(event) is ResponseEvent and event.type == RESPONSE_COMPLETED:
+            event: ResponseEvent = known.read(value)  # type: ignore[arg-type]  # None is a TypeError, caught below
+        except FOREIGN:
+            return slowly(value, headers)
+        if event.type == RESPONSE_COMPLETED and isinstance(event, ResponseEvent):
             return event
-        return _guarded(value, headers, count)
+        return slowly(value, headers)
+
+    def slowly(value: bytes | None, headers: Headers) -> Event:
+        found = known.read_other(value) if value is not None else None
+        if found is not None:
+            return found
+        event = _guarded(value, headers, count)
+        if value is not None and isinstance(event, ResponseEvent):
+            known.learn(value, event)
+        return event
 
     return decode
 

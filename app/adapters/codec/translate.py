@@ -34,7 +34,7 @@ class Table:
     """One kind of data: its canonical dotted names, those whose objects are kept whole, and its aliases."""
 
     def __init__(self, canonical: Iterable[str], aliases: Iterable[Alias], whole: Iterable[str] = ()) -> None:
-        self._whole = frozenset(whole)
+        self.whole = frozenset(whole)
         self._meanings = {name: _Meaning(name, CANONICAL_UNITS.get(name, ""), 0) for name in canonical}
         self._objects = {name.partition(".")[0] for name in self._meanings if "." in name}
         for trust, alias in enumerate(aliases, start=1):
@@ -44,13 +44,17 @@ class Table:
                 for namespace in NAMESPACES:
                     self._meanings.setdefault(namespace + alias.name, meaning)
 
+    def unit(self, name: str) -> str:
+        """The converter of a known ``name``, "" when its value is taken as it is."""
+        return self._meanings[name].unit
+
     def canonical(self, data: dict[str, Any], count: Count) -> Canonical:
         """Translate ``data``. Raises ``UnreadableError`` (bad_data, too_many_fields)."""
         values: dict[str, Any] = {}
         trusts: dict[str, int] = {}
         given_as: dict[str, str] = {}
         unknown = conflict = False
-        for name, raw in _flat(data, self._whole):
+        for name, raw in _flat(data, self.whole):
             meaning = self._meanings.get(name)
             if meaning is None:
                 if name in self._objects:
