@@ -1,11 +1,13 @@
 """Rings of pane values: the state of every detector that River or the scorer brings, and nothing is pickled.
 
 At each close the newest value of a metric of an arm joins its ring of at most ``SIZE`` values, and the detector, made
-anew, is run over the ring: about 30 us for ADWIN (Bifet and Gavalda, 2007). An alert cuts the ring there, so
-that one change alarms once and what follows is judged on its own. Panes, not requests, are the unit: one value a minute.
+anew, is run over the ring: about 30 us for ADWIN (Bifet and Gavalda, 2007). An alert cuts the ring there, so that one
+change alarms once and what follows is judged on its own. Panes, not requests, are the unit: one value a minute.
 
-Limits: ADWIN looks at every 32nd value while the ring fills; KSWIN costs milliseconds a ring; PageHinkley needs values
-of about unit size, or its own threshold.
+Drift detectors on real values see them centred and in tenths of their own noise (the mean distance of neighbours, as on
+Shewhart's charts for single values): milliseconds, dollars and shares then mean the same to their fixed settings.
+
+Limits: ADWIN looks at every 32nd value while the ring fills; KSWIN costs milliseconds a ring.
 
 >>> ring = Ring()
 >>> for x in [0.0] * 64 + [9.0] * 64: ring, alert = watched(pushed(ring, x), "river.drift.ADWIN")
@@ -18,6 +20,8 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from importlib import import_module
 from inspect import signature
+from itertools import pairwise
+from statistics import fmean, median
 from typing import Any
 
 import msgspec
@@ -29,6 +33,9 @@ SIZE = 128
 DEFAULT = "river.drift.ADWIN"
 """With its own default, delta = .002."""
 DRIFT = "river.drift."
+BINARY = "river.drift.binary."
+UNITS = 10.0
+"""One standard deviation of noise as drift detectors see it: far from 1, for which bounded ones make allowance."""
 PANE_S = 60.0
 
 
@@ -72,10 +79,20 @@ def watched(ring: Ring, name: str = DEFAULT, threshold: float | None = None) -> 
     return cut, Alert(name, ring.seen - len(ring.values) + at, score)
 
 
+def scaled(values: tuple[float, ...]) -> list[float]:
+    """The values from their median on, ``UNITS`` to a standard deviation of noise (1.128: mean range of two N(0, 1))."""
+    if len(values) < 2:
+        return [0.0] * len(values)
+    centre = median(values)
+    noise = fmean(abs(b - a) for a, b in pairwise(values)) / 1.128
+    unit = max(noise, 1e-6 * abs(centre), 1e-12) / UNITS
+    return [(value - centre) / unit for value in values]
+
+
 def _drift(ring: Ring, name: str) -> tuple[int, float] | None:
     """Place of the last alert and its score; drift detectors have a loop of their own, for speed."""
     model, found = _drift_class(name)(), None
-    for i, value in enumerate(ring.values):
+    for i, value in enumerate(ring.values if name.startswith(BINARY) else scaled(ring.values)):
         model.update(value)
         if model.drift_detected:
             found = (i, 1.0)

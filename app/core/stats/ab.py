@@ -30,7 +30,7 @@ class Rule(msgspec.Struct, frozen=True, array_like=True):
     """
 
     alpha: float = 0.05
-    n_star: float = 5000.0
+    n_star: float = 2000.0
     n_min: int = 100
     bounded: bool = True
 

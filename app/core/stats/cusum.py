@@ -6,6 +6,7 @@ is Page's CUSUM (Biometrika 1954) of the reference k = d / 2, in nats: 2 k times
 ratio of a shift by d, so panes of any size add up, and the alarm level hardly depends on traffic. d is ``SHIFT``
 standard deviations, less in large panes, whose means are known better (``PANE_SHIFT`` standard errors of a pane), but
 never so little that the error of the reference itself looks like a shift (``REFERENCE_SHIFT`` of its standard errors).
+Evidence of m observations against a reference of N counts for N / (N + m) of itself, as in a comparison of two samples.
 Sums are all that is kept of a pane: batches alarm less often than single samples, and at most about a pane later.
 Latency and cost are given as logarithms.
 
@@ -29,7 +30,7 @@ from app.core.stats.reference import Normal, Sums, forgot_recent, learned, scale
 SHIFT = 0.48
 PANE_SHIFT = 1.0
 REFERENCE_SHIFT = 4.0
-LIMIT = 7.45
+LIMIT = 7.4
 LARGEST = 1e9
 """No evidence counts for more, so that states stay finite."""
 
@@ -61,24 +62,26 @@ def update(state: Cusum, pane: Sums, *, limit: float = LIMIT, floor: float = 0.0
     sigma = scale(reference, floor) * math.sqrt(reference.dispersion)
     d, z = shift(pane.n, reference.n), (pane.total - pane.n * reference.mean) / sigma
     up, down = _step(state.up + d * (z - 0.5 * d * pane.n)), _step(state.down - d * (z + 0.5 * d * pane.n))
-    return Cusum(
-        normal=learned(normal, pane) if max(up, down) < limit else forgot_recent(normal),
-        up=up,
-        down=down,
-        n_up=state.n_up + pane.n if up > 0.0 else 0,
-        n_down=state.n_down + pane.n if down > 0.0 else 0,
-        skipped=state.skipped,
-    )
+    n_up, n_down = (state.n_up + pane.n if up else 0), (state.n_down + pane.n if down else 0)
+    grown = Cusum(normal, up, down, n_up, n_down, state.skipped)
+    kept = forgot_recent(normal) if alarm(grown, limit) else learned(normal, pane)
+    return msgspec.structs.replace(grown, normal=kept)
 
 
 def alarm(state: Cusum, limit: float = LIMIT) -> bool:
     """Whether the mean has moved, up or down."""
-    return max(state.up, state.down) >= limit
+    return evidence(state) >= limit
 
 
 def level(state: Cusum, limit: float = LIMIT) -> float:
     """Share of the way to an alarm, in [0, 1]; 1 means alarm."""
-    return min(1.0, max(state.up, state.down) / limit)
+    return min(1.0, evidence(state) / limit)
+
+
+def evidence(state: Cusum) -> float:
+    """Nats for a shift up or down, whichever is more, less what the error of the reference may explain."""
+    n = state.normal.reference.n
+    return max(state.up * n / (n + state.n_up), state.down * n / (n + state.n_down)) if n else 0.0
 
 
 def restarted(state: Cusum) -> Cusum:

@@ -8,8 +8,9 @@ the rate is at most p the average number of *panes* to a false alarm is at least
 samples therefore too. ``bad`` may be a sum of any values in [0, 1]: by convexity E stays an e-value.
 
 With a known p (``update(..., rate=p)``) the bound is a theorem. A learned p carries its own error: it is taken
-``MARGIN`` standard errors on the safe side, and the bound is then measured (docs/evidence/calibration.md). Counts of
-overdispersed panes (``stats.reference``) are tempered: E to a power below 1 stays an e-value.
+``MARGIN`` standard errors on the safe side (more at higher levels, which take longer to reach), and the bound is then
+measured (docs/evidence/calibration.md). Counts of overdispersed panes (``stats.reference``) are tempered: E to a power
+below 1 stays an e-value.
 
 >>> state = EDetector()
 >>> for x in range(2000): state = update(state, 1 if x % 10 == 0 else 0, 1)
@@ -25,9 +26,9 @@ import msgspec
 
 from app.core.stats.reference import Normal, Sums, forgot_recent, learned
 
-ODDS = (1.5, 2.5)
+ODDS = (1.4, 2.25)
 LIMIT = 10_000.0
-MARGIN = 0.4
+MARGIN = 0.5
 LARGEST = 1e9
 
 
@@ -39,9 +40,7 @@ class EDetector(msgspec.Struct, frozen=True, array_like=True):
     skipped: int = 0
 
 
-def update(
-    state: EDetector, bad: float, n: int, *, rate: float | None = None, limit: float = LIMIT, margin: float = MARGIN
-) -> EDetector:
+def update(state: EDetector, bad: float, n: int, *, rate: float | None = None, limit: float = LIMIT) -> EDetector:
     """Add a pane of ``n`` observations of which ``bad`` (0 <= bad <= n) failed; other counts are left out, counted.
 
     ``rate``: the promised rate, if there is one, in (0, 1); otherwise it is learned from the first panes.
@@ -53,7 +52,7 @@ def update(
     pane = Sums(n, bad, bad)
     if rate is None and not state.normal.ready:
         return msgspec.structs.replace(state, normal=learned(state.normal, pane))
-    p = expected_rate(state.normal, margin) if rate is None else rate
+    p = expected_rate(state.normal, limit) if rate is None else rate
     logs = tuple(
         _log1p_exp(min(LARGEST, log + _log_e(bad, n, p, odds))) for log, odds in zip(state.logs, ODDS, strict=True)
     )
@@ -81,12 +80,12 @@ def log_level(state: EDetector) -> float:
     return top + math.log(mean) if mean > 0.0 else -math.inf
 
 
-def expected_rate(normal: Normal, margin: float = MARGIN) -> float:
-    """The reference rate with one failure and one success added, ``margin`` standard errors higher, inside (0, 1)."""
+def expected_rate(normal: Normal, limit: float = LIMIT) -> float:
+    """The reference rate with one failure and one success added, some standard errors higher, inside (0, 1)."""
     n = normal.reference.n + 2.0
     p = (normal.reference.total + 1.0) / n
-    error = math.sqrt(p * (1.0 - p) / n * normal.reference.dispersion)
-    return min(1.0 - 0.5 / n, p + margin * error)
+    margin = MARGIN * max(0.0, math.log(limit)) / math.log(LIMIT)
+    return min(1.0 - 0.5 / n, p + margin * math.sqrt(p * (1.0 - p) / n * normal.reference.dispersion))
 
 
 def restarted(state: EDetector) -> EDetector:

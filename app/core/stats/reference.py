@@ -21,8 +21,8 @@ import msgspec
 READY_N = 1000
 READY_PANES = 10
 BLOCK_N = 1000
-LIMIT_N = 10_000
-LIMIT_PANES = 100
+LIMIT_N = 20_000
+LIMIT_PANES = 200
 BIGGEST = 1e100
 """Sums beyond are taken for damage: their squares would not be numbers."""
 
