@@ -67,6 +67,10 @@ e2e: .venv/.dev ## End to end on a real Kafka of its own (skipped, with the reas
 chaos: .venv/.dev ## Exactness while things go wrong, on a real Kafka of its own (LONG=1, SEED=n, ONLY=name,...)
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(if $(LONG),--long)
 
+.PHONY: calibrate
+calibrate: .venv/.dev ## Measure every rule against its goals, into docs/evidence (<= 10 min; FULL=1 for more, NAB=DIR adds its series)
+	@$(BIN)/python -m benchmarks.calibrate $(if $(FULL),--times 5) $(if $(NAB),--nab $(NAB))
+
 ##@ Kafka on this machine (KAFKA_PORT, default 9092)
 
 .PHONY: kafka
