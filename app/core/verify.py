@@ -20,7 +20,7 @@ NEAR_RATIO = 0.2
 
 
 class Watch(msgspec.Struct, frozen=True, array_like=True):
-    """A split waiting to be seen: counts by ``slice|arm`` of its requests. ``deadline_s`` 0: the next pane starts it."""
+    """A split waiting to be seen: counts by ``slice|arm`` of its requests. ``deadline_s`` 0: the next pane sets it."""
 
     decision_id: str
     version: int
