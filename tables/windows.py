@@ -1,7 +1,7 @@
 """Table ``windows``: the open windows of a service (5, 15, 60 minutes) and the rings of pane values for detectors.
 
 * key: ``service NUL writer``, like ``tables/services.py``; no meta row: the one in ``services`` covers both
-* value: ``app.core.merge.KeptWindows``, MessagePack array; fields are appended only at the end
+* value: ``app.core.kept.KeptWindows``, MessagePack array with packed histograms; fields are appended only at the end
 * partition: the facts partition of the service; at most 128 kB a row
 
 Written before the rows of ``services``, so a meta row never names an offset whose windows are missing.

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from app.core import facts, service
-from app.core.analyze.analyze import Analysis, analyse, postponed
+from app.core.analyze.analyze import analyse, postponed
 from app.core.batch import Batch
 from app.core.clocks import Clocks
 from app.core.commands import COMMAND
@@ -24,6 +24,7 @@ from app.core.events import is_name
 from app.core.evidence import Gathered, choose, counted
 from app.core.facts import NEVER, ControlFact, Partial, Partials, Road
 from app.core.ids import stable_id
+from app.core.kept import KeptWindows, decode_windows, encode_windows
 from app.core.outputs import Output
 from app.core.pane import PANE_S, ClosedPane, orient
 from app.core.ports import Cut, Point, Record
@@ -57,22 +58,8 @@ class KeptRow(msgspec.Struct, frozen=True, array_like=True):
     """The newest commands: one that is produced twice comes from two offsets, so O7 does not know it."""
 
 
-class KeptWindows(msgspec.Struct, frozen=True, array_like=True):
-    """What lies downstream of a row, as kept in the table ``windows``: the open windows and the analysis."""
-
-    applied: int
-    windows: Windows
-    analysis: Analysis = Analysis()
-
-    @property
-    def deadline_s(self) -> int | None:
-        """When the next window ends or an open finding has waited long enough (epoch seconds), or None."""
-        return min((d for d in (self.windows.deadline_s, self.analysis.deadline_s) if d is not None), default=None)
-
-
 _encode = msgspec.msgpack.Encoder().encode
 _decode_row = msgspec.msgpack.Decoder(KeptRow).decode
-_decode_windows = msgspec.msgpack.Decoder(KeptWindows).decode
 _NO_WINDOWS = KeptWindows(-1, Windows())
 _decode_clocks = msgspec.msgpack.Decoder(Clocks).decode
 
@@ -116,7 +103,7 @@ class Merge:
                 )
             self._clocks = _decode_clocks(services[key])
         self.point = point or Point(self.position, "")
-        self._windows: Table[KeptWindows] = Table("windows", partition, writer, windows, _encode, _decode_windows)
+        self._windows: Table[KeptWindows] = Table("windows", partition, writer, windows, encode_windows, decode_windows)
         self._rows: Table[KeptRow] = Table(
             "services", partition, writer, services, _encode, _decode_row, fits=self._has_windows, last=BROADCAST
         )

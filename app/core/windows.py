@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from app.core.cell import Cell, CellKey, Late, Score, Summary, add_cell, add_late
+from app.core.cell import Cell, CellKey, Late, Score, Summary, add_cell, add_late, copy_cell
 from app.core.events import rfc3339
 from app.core.ids import stable_id
 from app.core.open_pane import UNATTRIBUTED
@@ -24,7 +24,7 @@ SIZES_S = (60, 300, 900, 3600)
 
 
 class ArmSums(msgspec.Struct, array_like=True):
-    """Sums of one (arm, segment) of a window, and of each slice where there is more than the main one."""
+    """Sums of one (arm, segment) of a window, and of each slice where there is more than the main one (else none)."""
 
     arm: str
     segment: str
@@ -90,8 +90,7 @@ def _added(window: Window, pane: ClosedPane) -> Window:
     arms = {(a.arm, a.segment): a for a in window.arms}
     for (arm, segment), summary in pane.arms.items():
         arms[arm, segment] = _arm_sums(arms.get((arm, segment)), arm, segment, summary)
-    for key, cell in pane.cells.items():
-        _add_slice(arms, key, cell)
+    _add_slices(arms, {(a.arm, a.segment): a.cell for a in window.arms}, pane)
     late = Late()
     add_late(late, window.late)
     add_late(late, pane.late)
@@ -115,6 +114,21 @@ def _arm_sums(known: ArmSums | None, arm: str, segment: str, summary: Summary) -
     _add_cell_without_groups(total.cell, summary.cell)
     merge_into(total.histogram, summary.histogram)
     return total
+
+
+def _add_slices(arms: dict[tuple[str, str], ArmSums], before: dict[tuple[str, str], Cell], pane: ClosedPane) -> None:
+    """Sums by slice, from the first pane on in which an (arm, segment) had more than its main one."""
+    names: dict[tuple[str, str], set[str]] = {}
+    for key in pane.cells:
+        names.setdefault((key.arm, key.segment), set()).add(key.slice)
+    for key, cell in pane.cells.items():
+        pair = key.arm, key.segment
+        sums = arms.get(pair)
+        if names[pair] == {"main"} and (sums is None or not sums.slices):
+            continue
+        if sums is not None and not sums.slices and pair in before:
+            sums.slices["main"] = copy_cell(before[pair])  # so far all was main
+        _add_slice(arms, key, cell)
 
 
 def _add_slice(arms: dict[tuple[str, str], ArmSums], key: CellKey, cell: Cell) -> None:
@@ -148,7 +162,7 @@ def aggregates(window: Window, service: str) -> list[Output]:
             continue
         if sums.cell.n or sums.cell.quality:
             rows.append(_row(window, service, (sums.arm, sums.segment, "*"), sums.cell, sums.histogram))
-        if set(sums.slices) != {"main"}:
+        if set(sums.slices) - {"main"}:
             rows += [
                 _row(window, service, (sums.arm, sums.segment, name), sums.slices[name], None)
                 for name in sorted(sums.slices)

@@ -44,8 +44,8 @@ class Watched(msgspec.Struct, frozen=True, array_like=True):
     last_s: int = 0
     performance: Performance = Performance()
     quality: Quality = {}
-    drift: Drift = Drift()
-    cost: Cost = msgspec.field(default_factory=Cost)
+    drift: Drift | None = None
+    cost: Cost | None = None
 
 
 class Whole(msgspec.Struct, frozen=True, array_like=True):
@@ -142,8 +142,8 @@ def _current(known: Watched | None, scope: Scope, incidents: Incidents) -> tuple
         return Watched(scope.arm, scope.segment, definition), []
     if known.definition == definition and scope.now_s - known.last_s < GONE_S:
         return known, []
-    models = known.drift.models if known.definition == definition else drift.Models()
-    fresh = Watched(scope.arm, scope.segment, definition, drift=Drift(models=models))
+    models = known.drift.models if known.drift is not None and known.definition == definition else drift.Models()
+    fresh = Watched(scope.arm, scope.segment, definition, drift=Drift(models) if scope.whole else None)
     return fresh, _ended(incidents, {(scope.arm, scope.segment)}, "the arm is new: its document changed or it paused")
 
 
@@ -159,18 +159,19 @@ def _step(
     watched: Watched, scope: Scope, summary: Summary, hour: Histogram, *, complete: bool
 ) -> tuple[Watched, list[Note]]:
     """Every analyzer on one pair. Incomplete panes show which models answer, but are no evidence of a level."""
-    drifted, notes = drift.step(watched.drift, scope, summary.cell, complete=complete)
-    watched = msgspec.structs.replace(watched, last_s=scope.now_s, drift=drifted)
+    watched, notes = msgspec.structs.replace(watched, last_s=scope.now_s), list[Note]()
+    if scope.whole:
+        drifted, notes = drift.step(watched.drift or Drift(), scope, summary.cell, complete=complete)
+        watched = msgspec.structs.replace(watched, drift=drifted)
     if not complete:
         return watched, notes
     performed, said = performance.step(watched.performance, scope, summary, hour)
-    paid, more = cost.step(watched.cost, scope, summary.cell)
-    notes += [*said, *more]
-    scores = watched.quality
-    if scope.means:
-        scores, said = quality.step(scores, scope, summary.cell)
-        notes += said
-    return msgspec.structs.replace(watched, performance=performed, cost=paid, quality=scores), notes
+    scores, more = quality.step(watched.quality, scope, summary.cell)
+    watched, notes = msgspec.structs.replace(watched, performance=performed, quality=scores), [*notes, *said, *more]
+    if scope.whole:
+        paid, said = cost.step(watched.cost or Cost(), scope, summary.cell)
+        watched, notes = msgspec.structs.replace(watched, cost=paid), notes + said
+    return watched, notes
 
 
 # ---- the service ----
@@ -191,7 +192,7 @@ def _whole(whole: Whole, scope: Scope, pane: ClosedPane) -> tuple[Whole, list[No
         return whole, notes
     strange, said = anomaly.step(whole.anomaly, scope, {arm: summary.cell for arm, summary in arms.items()})
     burnt, more = burn.step(whole.burn, scope, total)
-    trend, told = quality.step(whole.trend, scope, unnamed.cell)
+    trend, told = quality.step(whole.trend, msgspec.structs.replace(scope, parts=False), unnamed.cell)
     whole = msgspec.structs.replace(whole, anomaly=strange, burn=burnt, trend=trend)
     return whole, [*notes, *said, *more, *told]
 

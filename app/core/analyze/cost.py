@@ -32,7 +32,7 @@ class Hour(msgspec.Struct, frozen=True, array_like=True):
 
     n: int = 0
     usd: float = 0.0
-    waste: Waste = msgspec.field(default_factory=Waste)
+    waste: Waste | None = None
 
 
 class Cost(msgspec.Struct, frozen=True, array_like=True):
@@ -42,13 +42,13 @@ class Cost(msgspec.Struct, frozen=True, array_like=True):
     price: Flag = Flag()
     ring: RingWatch = RingWatch()
     limit: Flag = Flag()
-    hour: Hour = msgspec.field(default_factory=Hour)
+    hour: Hour = Hour()
     flags: dict[str, Flag] = {}
 
 
 def step(state: Cost, scope: Scope, cell: Cell) -> tuple[Cost, list[Note]]:
     """Add a closed complete pane of an arm."""
-    if not scope.whole or not cell.n:
+    if not cell.n:
         return state, []
     state, notes = _price(state, scope, cell)
     if cell.cost_n and cell.cost_usd > 0:
@@ -100,8 +100,9 @@ def _per_request(state: Cost, scope: Scope, cost_usd: float) -> tuple[Cost, list
 
 # ---- waste: once an hour ----
 def _wasted(state: Cost, scope: Scope, cell: Cell) -> tuple[Cost, list[Note]]:
-    waste = Waste(*msgspec.structs.astuple(state.hour.waste))
+    waste = state.hour.waste
     if cell.waste is not None:
+        waste = Waste(*msgspec.structs.astuple(waste or Waste()))
         add_waste(waste, cell.waste)
     hour = Hour(state.hour.n + cell.n, state.hour.usd + cell.cost_usd, waste)
     if not scope.deep:
@@ -123,7 +124,7 @@ def _wasted(state: Cost, scope: Scope, cell: Cell) -> tuple[Cost, list[Note]]:
 
 def _shares(hour: Hour) -> list[tuple[str, float, float]]:
     """(what, share of the answers, USD)."""
-    w = hour.waste
+    w = hour.waste or Waste()
     return [
         ("retries", w.retries / hour.n, w.retries_usd),
         ("invalid", w.invalid / hour.n, w.invalid_usd),

@@ -47,7 +47,7 @@ class Drift(msgspec.Struct, frozen=True, array_like=True):
 
 def step(state: Drift, scope: Scope, cell: Cell, *, complete: bool) -> tuple[Drift, list[Note]]:
     """Add a closed pane; an incomplete one still shows which models answer."""
-    if not scope.whole or not cell.n:
+    if not cell.n:
         return state, []
     models, notes = _models(state.models, scope, cell)
     state = msgspec.structs.replace(state, models=models)

@@ -52,11 +52,11 @@ class Performance(msgspec.Struct, frozen=True, array_like=True):
 
     latency: MeanWatch = MeanWatch()
     errors: RateWatch = RateWatch()
-    error_limit: RateWatch = RateWatch()
+    error_limit: RateWatch | None = None
     limits: dict[str, RateWatch] = {}
     tails: dict[str, Tail] = {}
-    ttft: RingWatch = RingWatch()
-    speed: RingWatch = RingWatch()
+    ttft: RingWatch | None = None
+    speed: RingWatch | None = None
 
 
 def step(state: Performance, scope: Scope, summary: Summary, hour: Histogram) -> tuple[Performance, list[Note]]:
@@ -105,7 +105,9 @@ def _means(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, l
     if fixed is None:
         return state, [*notes, *said]
     at_key = scope.key("errors", "limit")
-    watch_at, moved = step_rate(state.error_limit, cell.errors, cell.n, limits.e_limit, scope.now_s, promised=fixed)
+    watch_at, moved = step_rate(
+        state.error_limit or RateWatch(), cell.errors, cell.n, limits.e_limit, scope.now_s, promised=fixed
+    )
     watch_at, more = told(watch_at, moved, at_key, _over(scope, at_key, "error-limit", ERRORS))
     return msgspec.structs.replace(state, error_limit=watch_at), [*notes, *said, *more]
 
@@ -175,7 +177,9 @@ def _pace(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, li
             times = (2.718281828459045 ** min(50.0, out.level - out.usual) - 1) / tolerance
             return scope.signal("performance", key, "ttft-rise", TTFT, out, times) if times >= WORTH else None
 
-        ttft, moved = step_ring(state.ttft, log(cell.ttft_ms / cell.ttft_n), limit, scope.now_s, main=scope.main)
+        ttft, moved = step_ring(
+            state.ttft or RingWatch(), log(cell.ttft_ms / cell.ttft_n), limit, scope.now_s, main=scope.main
+        )
         ttft, said = told(ttft, moved, key, later)
         state, notes = msgspec.structs.replace(state, ttft=ttft), notes + said
     if cell.output_tokens and cell.latency_ms > 0:
@@ -186,7 +190,7 @@ def _pace(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, li
             return scope.signal("performance", key_speed, "slow-output", THROUGHPUT, out, times) if times >= 1 else None
 
         x = log(1000.0 * cell.output_tokens / cell.latency_ms)
-        speed, moved = step_ring(state.speed, x, limit, scope.now_s, main=scope.main)
+        speed, moved = step_ring(state.speed or RingWatch(), x, limit, scope.now_s, main=scope.main)
         speed, said = told(speed, moved, key_speed, slower)
         state, notes = msgspec.structs.replace(state, speed=speed), notes + said
     return state, notes

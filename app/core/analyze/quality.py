@@ -26,7 +26,7 @@ class Channel(msgspec.Struct, frozen=True, array_like=True):
 
     mean: MeanWatch = MeanWatch()
     bad: RateWatch = RateWatch()
-    limit: RateWatch = RateWatch()
+    limit: RateWatch | None = None
 
 
 Quality = dict[str, Channel]
@@ -37,6 +37,9 @@ def step(state: Quality, scope: Scope, cell: Cell) -> tuple[Quality, list[Note]]
     """Add the scores that arrived in a closed complete pane."""
     notes: list[Note] = []
     for name in sorted(cell.quality):
+        here = scope.means if name == scope.document.objective.score_channel else scope.whole
+        if not here:
+            continue
         channel, said = _channel(state.get(name, Channel()), scope, name, cell.quality[name])
         state = {**state, name: channel}
         notes += said
@@ -75,7 +78,7 @@ def _channel(channel: Channel, scope: Scope, name: str, score: Score) -> tuple[C
         return scope.signal("quality", at_key, "quality-limit", metric, _turned(out), times, fixed=True)
 
     limit, moved = step_rate(
-        channel.limit, score.n - score.total, score.n, limits.e_limit, scope.now_s, promised=1.0 - least
+        channel.limit or RateWatch(), score.n - score.total, score.n, limits.e_limit, scope.now_s, promised=1.0 - least
     )
     limit, said = told(limit, moved, at_key, under)
     return msgspec.structs.replace(channel, limit=limit), notes + said

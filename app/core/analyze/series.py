@@ -18,6 +18,7 @@ from app.core.stats.reference import Reference, Sums, scale
 
 CLEAN_PANES = 10
 SURE = math.log(100.0)
+SURELY = 0.6
 NEW_NORMAL_S = 86_400
 _LARGEST = 20.0
 
@@ -39,6 +40,11 @@ class Excursion(msgspec.Struct, frozen=True, array_like=True):
     total: float = 0.0
     clean: int = 0
     recovery: float = 0.0
+
+    @property
+    def surely(self) -> float:
+        """Where it surely went: what is found is an estimate at its highest, and the way back is judged by less."""
+        return self.usual + SURELY * (self.value - self.usual)
 
     @property
     def level(self) -> float:
@@ -81,7 +87,7 @@ def step_mean(watch: MeanWatch, pane: Sums, limit: float, now_s: int, floor: flo
     if watch.out is not None:
         normal = watch.detector.normal.reference
         sd = spread(normal, floor)
-        usual, value = watch.out.usual, watch.out.value
+        usual, value = watch.out.usual, watch.out.surely
         gain = (usual - value) / (sd * sd) * (pane.total - 0.5 * pane.n * (usual + value))
         out = _further(watch.out, pane, gain)
         if _back(out):
@@ -119,7 +125,7 @@ def step_rate(
     if not e_detector.alarm(detector, limit):
         return grown, ""
     usual = e_detector.expected_rate(detector.normal) if promised is None else promised
-    value = max(grown.bad / grown.n, bad / n, min(0.999, 1.2 * usual))
+    value = max(grown.bad / grown.n, min(0.999, 1.1 * usual))
     return msgspec.structs.replace(grown, out=Excursion(now_s, value, usual)), "raised"
 
 
@@ -154,4 +160,5 @@ def _found(detector: Cusum, n: int, floor: float) -> float:
 
 def _between(out: Excursion) -> tuple[float, float]:
     """What is usual and what was found, inside (0, 1)."""
-    return max(1e-6, out.usual), min(1.0 - 1e-6, max(out.value, 1.2 * out.usual, 2e-6))
+    usual = max(1e-6, out.usual)
+    return usual, min(1.0 - 1e-6, max(out.surely, 1.05 * usual))
