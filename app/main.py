@@ -25,6 +25,7 @@ from app.adapters.kafka.options import EXIT_BROKER, EXIT_CRASH, EXIT_TOPICS
 from app.adapters.kafka.quiet import quiet_libraries
 from app.adapters.kafka.wait import NoBrokerError, wait_for_broker
 from app.adapters.process.exposition import Family, exposition, join
+from app.adapters.process.folder import EXIT_FOLDER, FolderError, is_unusable, make_usable
 from app.adapters.process.health import Report, application, serve
 from app.adapters.process.orphan import die_with_parent
 from app.adapters.process.supervisor import Child, Hello, Supervisor
@@ -79,12 +80,15 @@ class _Worker:
     async def run(self) -> int:
         try:
             return await self._run()
+        except FolderError as error:
+            self._fatal(EXIT_FOLDER, str(error))
         except Exception as error:
             log.exception("%s cannot go on", self._name)
             self._fatal(EXIT_CRASH, f"{self._name} crashed: {error!r}")
 
     async def _run(self) -> int:
         _on_signals(self._stop)
+        make_usable(Path(self._settings.state.dir), "state.dir")
         await self._listen()
         existing = await self._until_stopped(topics_of(self._settings))
         if not isinstance(existing, dict):
@@ -94,7 +98,11 @@ class _Worker:
             await self._until_stopped(self._host.start())
             await self._until_stopped(self._host.crashed())
             if not self._stop.is_set():
-                self._fatal(EXIT_CRASH, f"{self._name} crashed: {self._host.failed!r}")
+                if is_unusable(failed := self._host.failed):
+                    self._fatal(
+                        EXIT_FOLDER, f"{self._name} cannot write to disk: {failed}; free space, then start again"
+                    )
+                self._fatal(EXIT_CRASH, f"{self._name} crashed: {failed!r}")
             await self._leave(self._host)
         return 0
 
@@ -180,13 +188,20 @@ def metrics_of(host: Host) -> str:
     lag = Family("lag_records", "gauge", "records between an engine and its log end")
     for source, records in host.lane.lag().items():
         lag.add(records, agent=agent, source=source)
-    return join([catalogued(stages)[0].decode(), exposition([ready, owned, folded, sent, flushes, lag])])
+    silent = Family("silent_sources", "gauge", "sources that do not move and hold every close: alarm when above 0")
+    silent.add(len(host.lane.silent()), agent=agent)
+    return join([catalogued(stages)[0].decode(), exposition([ready, owned, folded, sent, flushes, lag, silent])])
 
 
 # ---- the supervisor ------------------------------------------------------------------------------------------------
 async def _supervise(settings: Settings, commands: Mapping[str, Sequence[str]]) -> int:
     stop = asyncio.Event()
     _on_signals(stop)
+    try:
+        make_usable(Path(settings.state.dir), "state.dir")
+    except FolderError as error:
+        log.critical("%s", error)
+        return EXIT_FOLDER
     checking = asyncio.ensure_future(topics_of(settings))
     await asyncio.wait({checking, asyncio.ensure_future(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
     if stop.is_set():
@@ -201,20 +216,22 @@ async def _supervise(settings: Settings, commands: Mapping[str, Sequence[str]]) 
 
         runner, port = await serve(application(look), settings.web.host, settings.web.port)
         log.info("worker: health and metrics at http://%s:%d", settings.web.host, port)
-        await supervisor.run(stop)
+        code = await supervisor.run(stop)
         await runner.cleanup()
-    return 0
+    return code
 
 
 async def _sum_up(session: aiohttp.ClientSession, host: str, children: Sequence[Child]) -> Report:
     answers = await asyncio.gather(*(_ask(session, host, child) for child in children))
     restarts = Family("agent_restarts_total", "counter", "how often the supervisor started an agent again")
+    exits = Family("agent_last_exit_code", "gauge", "exit code of the agent's last process; 0 while none has ended")
     for child in children:
         restarts.add(child.restarts, agent=child.name)
+        exits.add(child.last_exit or 0, agent=child.name)
     return Report(
         all(ready for ready, _, _ in answers),
         {"agents": {child.name: detail for child, (_, detail, _) in zip(children, answers, strict=True)}},
-        join([exposition([restarts]), *(text for _, _, text in answers)]),
+        join([exposition([restarts, exits]), *(text for _, _, text in answers)]),
     )
 
 

@@ -9,8 +9,10 @@ import msgspec
 
 from app.core.facts import NEVER, Partials
 
-GAP_MS = 15_000
-"""Longest gap between two records that counts as time in which the others were silent; marks come every second."""
+GAP_MS = 3_000
+"""Longest gap between two records that counts as time in which the others were silent; marks come every second, and a
+group that is being rebalanced says nothing.
+"""
 
 
 class SourceClock(msgspec.Struct, array_like=True):

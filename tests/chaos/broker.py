@@ -60,13 +60,15 @@ class OwnBroker:
         """Set dynamic configuration of the whole cluster."""
         entries = [ConfigEntry(k, v, incremental_operation=AlterConfigOpType.SET) for k, v in config.items()]
         resource = ConfigResource(ResourceType.BROKER, "", incremental_configs=entries)
-        for future in self.admin().incremental_alter_configs([resource]).values():
+        admin = self.admin()  # futures of a client that is gone never end
+        for future in admin.incremental_alter_configs([resource]).values():
             future.result(20)
 
     def delete_before(self, topic: str, offsets: Mapping[int, int]) -> None:
         """What retention does: forget what lies before ``offsets`` (partition -> offset; -1: everything)."""
         wanted = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
-        for future in self.admin().delete_records(wanted).values():
+        admin = self.admin()
+        for future in admin.delete_records(wanted).values():
             future.result(20)
 
     def admin(self) -> AdminClient:

@@ -114,18 +114,20 @@ def scale_to(count: int) -> Fault:
 
 
 # ---- the broker ----
-def broker_killed(world: World, down_s: float = 4.0) -> None:
-    if world.own is None:
-        raise AssertionError("this fault needs a broker of one's own")
-    world.own.kill()
-    time.sleep(down_s)
-    world.own.start()
+def broker_killed(down_s: float) -> Fault:
+    """kill -9, and a start ``down_s`` later."""
+
+    def kill(world: World) -> None:
+        world.own.kill()
+        time.sleep(down_s)
+        world.own.start()
+
+    return kill
 
 
-def broker_paused(world: World, for_s: float = 8.0) -> None:
-    if world.own is None:
-        raise AssertionError("this fault needs a broker of one's own")
-    world.own.pause(for_s)
+def broker_paused(for_s: float) -> Fault:
+    """Nothing answers for ``for_s``."""
+    return lambda world: world.own.pause(for_s)
 
 
 WORKER_FAULTS: Mapping[str, Fault] = {

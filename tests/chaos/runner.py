@@ -12,10 +12,13 @@ from pathlib import Path
 
 import msgspec
 
+from app.adapters.kafka.mock import MockCluster
 from tests.chaos.broker import OwnBroker, own_broker, why_no_kafka
-from tests.chaos.scenarios import SCENARIOS, Scenario, Size
+from tests.chaos.scenario import Scenario, Size
+from tests.chaos.scenarios import SCENARIOS
 from tests.chaos.verdict import Verdict
 from tests.chaos.world import World
+from tests.e2e.harness.broker import Broker
 
 BESIDE = 3
 """Scenarios side by side: two cores."""
@@ -77,8 +80,7 @@ def run_one(scenario: Scenario, seed: int, broker: OwnBroker, size: Size) -> Res
     result = Result(scenario.name, seed, 0.0, None, "", [], {}, folder)
     with ExitStack() as stack:
         try:
-            world = World(scenario.name, seed, broker.broker, broker, folder, **scenario.overrides)
-            stack.callback(world.close)
+            world = _world(scenario, seed, broker, folder, stack)
             result.said, result.notes = world.said, world.notes
             result.verdict = scenario.run(world, size)
         except Exception:  # noqa: BLE001  # it is the result, and it is printed
@@ -88,6 +90,16 @@ def run_one(scenario: Scenario, seed: int, broker: OwnBroker, size: Size) -> Res
     if result.exact:
         shutil.rmtree(folder, ignore_errors=True)
     return result
+
+
+def _world(scenario: Scenario, seed: int, broker: OwnBroker, folder: Path, stack: ExitStack) -> World:
+    if scenario.mock:
+        address = stack.enter_context(MockCluster()).bootstrap_servers
+        world = World(scenario.name, seed, Broker(address, real=False), None, folder, **scenario.overrides)
+    else:
+        world = World(scenario.name, seed, broker.broker, broker, folder, **scenario.overrides)
+    stack.callback(world.close)
+    return world
 
 
 def _report(result: Result) -> None:

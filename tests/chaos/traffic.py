@@ -1,4 +1,7 @@
-"""Everything the world may send, from one seed: several topics, hot keys, duplicates, disorder, lies about time."""
+"""Everything the world may send, from one seed: several topics, hot keys, duplicates, disorder, lies about time.
+
+``Sender.quiet`` names partitions that get nothing from now on.
+"""
 
 import random
 import threading
@@ -66,6 +69,7 @@ class Sender:
     def __init__(self, settings: Settings, plan: Plan, partitions: dict[Role, int]) -> None:
         self.plan, self.partitions, self.sent = plan, dict(partitions), 0
         self.stop = threading.Event()
+        self.quiet: set[tuple[Role, int]] = set()
         self._topics = {role: getattr(settings.topics, role) for role in partitions}
         self._producer = Producer(
             {
@@ -131,7 +135,10 @@ class Sender:
         count = self.partitions[letter.role]
         if letter.role == "responses" and self.plan.idle:
             count -= 1
-        return int(letter.spread**2 * count)  # uneven: the first partition gets the most
+        chosen = int(letter.spread**2 * count)  # uneven: the first partition gets the most
+        while (letter.role, chosen) in self.quiet:
+            chosen = (chosen + 1) % count
+        return chosen
 
 
 def letters(plan: Plan) -> Iterator[Letter]:

@@ -30,8 +30,9 @@ class Found(msgspec.Struct):
 
     def _new(self, message: Message) -> bool:
         id_ = dict(message.headers)["ce_id"]
-        known = self._payloads.setdefault(id_, message.value)
-        if known is message.value:
+        known = self._payloads.get(id_)
+        if known is None:
+            self._payloads[id_] = message.value
             return True
         self.repeated += 1
         if known != message.value:
@@ -66,11 +67,13 @@ class Found(msgspec.Struct):
             int(headers["source_partition"]),
             int(headers["source_offset"]),
         )
-        known = self.letters.setdefault(place, message.value)
-        if known is not message.value:
-            self.repeated += 1
-            if known != message.value:
-                self.conflicts.append(f"dead letter {place} came with two payloads")
+        known = self.letters.get(place)
+        if known is None:
+            self.letters[place] = message.value
+            return
+        self.repeated += 1
+        if known != message.value:
+            self.conflicts.append(f"dead letter {place} came with two payloads")
 
 
 class Verdict(msgspec.Struct):

@@ -23,7 +23,7 @@ from tests.e2e.harness.deployment import Deployment
 from tests.e2e.harness.topic import Follower, Message, read
 from tests.e2e.harness.workers import Worker, until
 
-LATENESS_S = 10
+LATENESS_S = AHEAD_S = 10
 SESSION_S = 6
 PARTITIONS: Mapping[Role, int] = {"responses": 7, "feedback": 3, "commands": 2}
 """Several topics with different counts; the facts have 4."""
@@ -37,7 +37,7 @@ class World:
     def __init__(
         self, name: str, seed: int, broker: Broker, own: OwnBroker | None, folder: Path, **overrides: str
     ) -> None:
-        self.name, self.seed, self.broker, self.own, self.folder = name, seed, broker, own, folder
+        self.name, self.seed, self.broker, self._own, self.folder = name, seed, broker, own, folder
         self.rnd = random.Random(f"{name}-{seed}")
         self.notes: dict[str, str] = {}
         self.said: list[str] = []
@@ -46,7 +46,32 @@ class World:
         self.deployment = _deploy(broker, f"chaos-{name}-{seed}-{os.getpid()}", folder, overrides)
         self.settings = self.deployment.settings
         self.sender: Sender | None = None
+        self.found = Found()
         self._began = time.monotonic()
+
+    @property
+    def own(self) -> OwnBroker:
+        """The broker, to be killed or configured."""
+        if self._own is None:
+            raise AssertionError("this needs a real broker of one's own")
+        return self._own
+
+    def compact_hard(self) -> None:
+        """Let the broker compact the changelogs whenever it can."""
+        self.own.alter({"log.cleaner.backoff.ms": "500"})
+        hard = {
+            "min.compaction.lag.ms": "0",
+            "max.compaction.lag.ms": "1000",
+            "segment.ms": "1000",
+            "min.cleanable.dirty.ratio": "0.001",
+            "delete.retention.ms": "0",
+        }
+        for topic in (self.settings.topics.services, self.settings.topics.windows):
+            KafkaAdmin(self.settings).alter(topic, hard)
+
+    def delete_before(self, topic: str, offsets: Mapping[int, int]) -> None:
+        """What retention does."""
+        self.own.delete_before(topic, offsets)
 
     # ---- workers ----
     def start(self, count: int = 1, extra: Mapping[str, str] | None = None) -> list[Worker]:
@@ -106,7 +131,7 @@ class World:
         """What must come out of what was sent so far."""
         total, topics = account(), self.settings.topics
         for topic in (topics.responses, topics.feedback):
-            count_evidence(total, topic, self.read(topic), lateness_s=LATENESS_S, ahead_s=LATENESS_S)
+            count_evidence(total, topic, self.read(topic), lateness_s=LATENESS_S, ahead_s=AHEAD_S)
         count_orders(total, self.read(topics.commands))
         return total
 
@@ -130,6 +155,20 @@ class World:
             outputs.close()
         self.found = outputs.now
         return verdict
+
+    def outputs(self) -> Mapping[Any, Any]:
+        """The minute rows there are now, by key."""
+        outputs = _Outputs(self)
+        try:
+            self.found = outputs.found()
+        finally:
+            outputs.close()
+        return self.found.rows
+
+    def incomplete(self) -> int:
+        """How many minutes of a service came with ``complete=false``."""
+        self.outputs()
+        return self.found.incomplete
 
     # ---- what the workers say ----
     def metric(self, name: str) -> float:

@@ -67,6 +67,13 @@ class Source(Protocol):
     def set_idle(self, second: int) -> None: ...
 
 
+@runtime_checkable
+class Listener(Protocol):
+    """An engine that hears of sources and knows which of them do not move (rule O9)."""
+
+    def silent(self, after_ms: int) -> list[str]: ...
+
+
 class LogEnd(msgspec.Struct, frozen=True):
     """What the last fetch saw: the end of the log, and when (epoch seconds of this machine)."""
 
@@ -131,6 +138,7 @@ class Lane:
         self._seeks: set[asyncio.Task[None]] = set()
         self._behind: dict[str, int] = {}
         self._standing: dict[str, tuple[int, float]] = {}
+        self._named: list[str] = []
 
     @property
     def waiting(self) -> bool:
@@ -304,6 +312,7 @@ class Lane:
         """Commit every engine's last fully acked point; True when the broker accepted it."""
         engines, fence = dict(self.engines), self.fence
         self._nudge(engines)
+        self._alarm()
         if not engines or fence is None or self._from_start or self.reader is None:
             return False
         idle = self._idle_seconds(engines)
@@ -347,6 +356,17 @@ class Lane:
             session_s=self.options.session_timeout_s,
             lateness_s=self.options.lateness_s,
         )
+
+    def silent(self) -> list[str]:
+        """Sources that do not move, by name: no minute closes before they do, or before ``optimize.silent_s``."""
+        after_ms = int(self.options.alarm_s * 1000)
+        return sorted({s for e in self.engines.values() if isinstance(e, Listener) for s in e.silent(after_ms)})
+
+    def _alarm(self) -> None:
+        silent = self.silent()
+        if silent and silent != self._named:
+            log.error("no news for %g s from %s: minutes wait for it", self.options.alarm_s, ", ".join(silent))
+        self._named = silent
 
     def lag(self) -> dict[str, int]:
         """Records between each engine's position and its log end, as of the last fetch."""

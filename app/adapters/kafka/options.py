@@ -17,6 +17,8 @@ EXIT_CRASH = 6
 EXIT_TOPICS = 7
 """Exit code: a topic is missing or wrong; the log says which, and the command that mends it."""
 
+ALARM_S = 120.0
+
 
 class LaneOptions(msgspec.Struct, frozen=True, kw_only=True):
     """One consumer group of one agent; what each means and why stands in the settings. Seconds unless the name says."""
@@ -41,6 +43,8 @@ class LaneOptions(msgspec.Struct, frozen=True, kw_only=True):
     idle_after_s: float = 0.0
     """A source that stood at its log end for this long may claim to be idle (``idle.claim``); 0 = never."""
     lateness_s: float = 30.0
+    alarm_s: float = ALARM_S
+    """A source that does not move for this long in log time is named in the log and in a metric (rule O9)."""
     metadata_max_age_s: float = 5.0
     """How soon added partitions are found: what they get before they are declared misses closes, so below lateness."""
     on_retention_gap: Literal["exit", "accept"] = "exit"
@@ -76,6 +80,7 @@ def lane_options(
         on_retention_gap=kafka.on_retention_gap,
         idle_after_s=idle_after_s,
         lateness_s=settings.ingest.lateness_s,
+        alarm_s=min(ALARM_S, settings.optimize.silent_s / 2),
         producer_linger_ms=kafka.producer_linger_ms,
         producer_timeout_s=kafka.producer_timeout_s,
         max_batch_bytes=kafka.max_batch_bytes,

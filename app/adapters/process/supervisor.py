@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from app.adapters.process.folder import EXIT_FOLDER
+
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 0.5
@@ -19,6 +21,8 @@ LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0
 """A child that ran this long starts its back-off anew."""
 GRACE_S = 30.0
+FINAL = frozenset({EXIT_FOLDER})
+"""Exit codes after which starting a child again cannot help: all are ended, and the supervisor exits with the same."""
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -52,7 +56,7 @@ class Child:
             began = time.monotonic()
             code = await self._once()
             self.last_exit, self.port = code, 0
-            if self._stopping.is_set():
+            if self._stopping.is_set() or code in FINAL:
                 return
             pause_s = FIRST_PAUSE_S if time.monotonic() - began > STEADY_S else pause_s
             self.restarts += 1
@@ -97,10 +101,14 @@ class Supervisor:
     def __init__(self, commands: Mapping[str, Sequence[str]]) -> None:
         self.children = {name: Child(name, command) for name, command in commands.items()}
 
-    async def run(self, stop: asyncio.Event, grace_s: float = GRACE_S) -> None:
-        """Keep all children running; once ``stop`` is set end them, after ``grace_s`` by force."""
+    async def run(self, stop: asyncio.Event, grace_s: float = GRACE_S) -> int:
+        """Keep all children running; once ``stop`` is set end them, after ``grace_s`` by force. The exit code: 0, or
+        that of a child which can never run.
+        """
         running = [asyncio.ensure_future(child.run()) for child in self.children.values()]
-        await stop.wait()
+        stopping = asyncio.ensure_future(stop.wait())
+        await asyncio.wait({stopping, *running}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
         for child in self.children.values():
             child.stop()
         _, late = await asyncio.wait(running, timeout=grace_s)
@@ -108,3 +116,4 @@ class Supervisor:
             for child in self.children.values():
                 child.kill()
             await asyncio.wait(late)
+        return next((code for child in self.children.values() if (code := child.last_exit) in FINAL and code), 0)

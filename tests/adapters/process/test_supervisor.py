@@ -69,3 +69,9 @@ async def test_what_a_child_prints_otherwise_goes_to_standard_error(capsys: pyte
     stop.set()
     await asyncio.wait_for(running, 10)
     assert "hello" in capsys.readouterr().err
+
+
+async def test_a_child_that_can_never_run_ends_the_others_and_its_exit_code_is_the_supervisor_s():
+    supervisor = Supervisor({"a": python("raise SystemExit(78)"), "b": python(SLEEPER)})
+    assert await asyncio.wait_for(supervisor.run(asyncio.Event()), 10) == 78
+    assert [child.pid for child in supervisor.children.values()] == [None, None]

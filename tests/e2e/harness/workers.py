@@ -38,6 +38,10 @@ class Worker:
         psutil.wait_procs(agents.values(), timeout=10)
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         return self._process.poll() is None
 

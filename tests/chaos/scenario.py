@@ -1,0 +1,31 @@
+"""What a scenario is."""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from tests.chaos.verdict import Verdict
+from tests.chaos.world import World
+
+
+class Size(msgspec.Struct, frozen=True):
+    """How much of everything: ``long`` is for half an hour."""
+
+    long: bool = False
+
+    def of(self, short: int, long: int) -> int:
+        return long if self.long else short
+
+
+Run = Callable[[World, Size], Verdict]
+
+
+class Scenario(msgspec.Struct, frozen=True):
+    """``says``: what is done, for the table. ``mock``: on the mock cluster; ``alone``: disturbs others, or measures."""
+
+    name: str
+    says: str
+    run: Run
+    mock: bool = False
+    alone: bool = False
+    overrides: Mapping[str, str] = {}
