@@ -27,6 +27,7 @@ def merge_of(
     silent_s: int,
     max_services: int,
     to_record: Callable[[Output], Record],
+    partitions: int = 0,
 ) -> Merge:
     """The engine of one facts partition, from the rows its last owners left."""
     return Merge(
@@ -40,6 +41,7 @@ def merge_of(
         to_record=to_record,
         start=start,
         max_services=max_services,
+        partitions=partitions,
     )
 
 

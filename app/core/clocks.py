@@ -25,7 +25,7 @@ class SourceClock(msgspec.Struct, array_like=True):
 
 class Clocks(msgspec.Struct, array_like=True):
     """Every declared source's clock, the log time (ms), the newest closed pane, and the time in which anybody spoke
-    (ms; ``heard_ms`` is the log time of the last who did).
+    (ms; ``heard_ms`` is the log time of the last who did). ``partitions``: of the facts topic.
     """
 
     sources: dict[str, SourceClock] = {}
@@ -33,6 +33,7 @@ class Clocks(msgspec.Struct, array_like=True):
     closed: int = NEVER
     spoken_ms: int = 0
     heard_ms: int = 0
+    partitions: int = 0
 
     def hear(self, fact: Partials, silent_ms: int) -> None:
         """Take the marks of one record; a source counts from the moment the log declares it (O4)."""

@@ -69,7 +69,8 @@ class Merge:
 
     ``services`` and ``windows`` are the changelog partitions read to their end; ``writer`` must be new for every
     incarnation. ``silent_s`` (log time) is how long a source may say nothing before closes go on without it, marked
-    incomplete (O4, O9). ``to_record`` makes a CloudEvent record of an output.
+    incomplete (O4, O9). ``to_record`` makes a CloudEvent record of an output. ``partitions``: how many the facts topic
+    has (0: not known, not checked); services are spread over them by key, so their number may not change.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Merge:
         to_record: Callable[[Output], Record],
         start: int = 0,
         max_services: int = 10_000,
+        partitions: int = 0,
     ) -> None:
         self.writer = writer
         self.counts: dict[str, int] = {}
@@ -102,6 +104,8 @@ class Merge:
                     "which the committed offset names: the changelog was truncated or belongs to another group"
                 )
             self._clocks = _decode_clocks(services[key])
+            _check_partitions(partition, self._clocks.partitions, partitions)
+        self._clocks.partitions = partitions
         self.point = point or Point(self.position, "")
         self._windows: Table[KeptWindows] = Table("windows", partition, writer, windows, encode_windows, decode_windows)
         self._rows: Table[KeptRow] = Table(
@@ -325,6 +329,15 @@ class _Turn:
             analysis, findings = postponed(self.kept.analysis, now_s), []
         self.kept = KeptWindows(self.kept.applied, windows, analysis)
         self.outputs += [*aggregates, *findings]
+
+
+def _check_partitions(partition: int, before: int, now: int) -> None:
+    if before and now and before != now:
+        raise LookupError(
+            f"the facts topic had {before} partitions when partition {partition} was last committed and has {now} now: "
+            "services would be looked for where their rows are not. Make a new facts topic (topics.facts) and group, "
+            "or give the old one its partitions back"
+        )
 
 
 def _past(deadline_s: int | None, now_s: int) -> bool:
