@@ -27,5 +27,5 @@ def test_as_many_partitions_as_before_are_fine() -> None:
 
 def test_a_facts_topic_that_grew_is_refused_with_what_to_do() -> None:
     stored, cut = committed(4)
-    with pytest.raises(LookupError, match="had 4 partitions .* has 8 now"):
+    with pytest.raises(LookupError, match=r"had 4 partitions .* has 8 now"):
         opened(8, stored, cut)
