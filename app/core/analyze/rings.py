@@ -80,7 +80,7 @@ def watched(ring: Ring, name: str = DEFAULT, threshold: float | None = None) -> 
 
 
 def scaled(values: tuple[float, ...]) -> list[float]:
-    """The values from their median on, ``UNITS`` to a standard deviation of noise (1.128: mean range of two N(0, 1))."""
+    """The values from their median on, ``UNITS`` to a standard deviation of noise (1.128: mean range of two)."""
     if len(values) < 2:
         return [0.0] * len(values)
     centre = median(values)
