@@ -14,18 +14,22 @@ from agents.actuate import actuate
 from agents.ingest import fold_of, ingest
 from agents.optimize import merge_of, optimize
 from app.adapters.codec import encode_output, make_decode, make_decode_spans
+from app.adapters.codec.avro import AvroReader, use
+from app.adapters.codec.avro_write import encoder
+from app.adapters.codec.registry import HttpRegistry, Registry
 from app.adapters.gateways.breaker import Breaker, BreakerGateway, BreakerOptions
 from app.adapters.gateways.orchestrator import OrchestratorGateway, OrchestratorOptions
 from app.adapters.kafka.broadcast import Broadcast
 from app.adapters.kafka.connection import aiokafka_connection, faust_credentials
 from app.adapters.kafka.host import Agent, Host, fold_each
 from app.adapters.kafka.lane import Start
-from app.adapters.kafka.options import LaneOptions, lane_options
+from app.adapters.kafka.options import EXIT_REGISTRY, LaneOptions, lane_options
 from app.adapters.kafka.tee import Tee
 from app.core.actuator import Actuator, Rules
 from app.core.facts import Road
 from app.core.freeze import Freezes
-from app.core.ports import Engine, Gateway
+from app.core.outputs import Output, OutputRole
+from app.core.ports import Engine, Gateway, Record
 from app.settings import Settings
 from app.topics import CONTROL, EVIDENCE, Existing
 from tables.services import services
@@ -60,10 +64,12 @@ def make_host(
     ``session``: what actuate calls the gateway with; the caller closes it.
     """
     partitions = existing[settings.topics.facts].partitions
+    registry = registry_of(settings)
+    read_avro_by(settings, registry, on_fatal)
     if name == "ingest":
         agent = ingest_agent(settings, existing, partitions)
     elif name == "optimize":
-        agent = optimize_agent(settings, tee)
+        agent = optimize_agent(settings, tee, registry, partitions)
     else:
         agent = actuate_agent(settings, gateway_of(settings, session))
     return Host(agent, options_of(settings, name), aiokafka_connection(settings.kafka), partitions, on_fatal)
@@ -142,8 +148,11 @@ def partitioner(partitions: int) -> Callable[[str], int]:
 
 
 # ---- optimize ------------------------------------------------------------------------------------------------------
-def optimize_agent(settings: Settings, tee: Path | None) -> Agent:
-    """Facts -> rows, aggregates, decisions, splits."""
+def optimize_agent(
+    settings: Settings, tee: Path | None, registry: Registry | None = None, partitions: int = 0
+) -> Agent:
+    """Facts -> rows, aggregates, decisions, splits. Raises ``RegistryError`` when a schema cannot be registered."""
+    to_record = output_encoder(settings, registry)
     settled = settings.optimize
     write = Tee(tee).write if tee is not None else None
 
@@ -158,7 +167,8 @@ def optimize_agent(settings: Settings, tee: Path | None) -> Agent:
             lateness_s=int(settings.ingest.lateness_s),
             silent_s=int(settled.silent_s),
             max_services=settled.max_services,
-            to_record=encode_output,
+            partitions=partitions,
+            to_record=to_record,
         )
 
     return Agent(
@@ -169,6 +179,39 @@ def optimize_agent(settings: Settings, tee: Path | None) -> Agent:
         roles=roles(settings),
         tables={"services": services, "windows": windows},
     )
+
+
+# ---- schemas -------------------------------------------------------------------------------------------------------
+def registry_of(settings: Settings) -> Registry | None:
+    """The schema registry the settings name, if any. Nothing is asked yet."""
+    codec = settings.codec
+    if not codec.schema_registry_url:
+        return None
+    return HttpRegistry(
+        codec.schema_registry_url,
+        username=codec.schema_registry_username,
+        password=codec.schema_registry_password,
+        timeout_s=codec.schema_registry_timeout_s,
+    )
+
+
+def read_avro_by(settings: Settings, registry: Registry | None, on_fatal: Callable[[int, str], NoReturn]) -> None:
+    """Read Avro with ``registry``, whose schemas of what is read are learned now. Raises ``RegistryDownError``."""
+    reader = AvroReader(registry, lambda reason: on_fatal(EXIT_REGISTRY, reason))
+    names = roles(settings)
+    for role in (*EVIDENCE, *CONTROL):
+        reader.preload(f"{names[role]}-value")
+    use(reader)
+
+
+def output_encoder(settings: Settings, registry: Registry | None) -> Callable[[Output], Record]:
+    """Outputs as records, in the encodings of the settings. Raises ``RegistryError``."""
+    avro: list[OutputRole] = []
+    if settings.codec.aggregates == "avro":
+        avro += ["aggregates", "aggregates_hourly"]
+    if settings.codec.anomalies == "avro":
+        avro.append("anomalies")
+    return encoder(avro, roles(settings), registry) if avro else encode_output
 
 
 # ---- actuate -------------------------------------------------------------------------------------------------------

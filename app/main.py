@@ -18,10 +18,11 @@ from typing import Any, NoReturn
 import aiohttp
 import msgspec
 
+from app.adapters.codec.registry import RegistryError
 from app.adapters.kafka.admin import AdminError, KafkaAdmin, check, refusal
 from app.adapters.kafka.connection import aiokafka_connection
 from app.adapters.kafka.host import Host
-from app.adapters.kafka.options import EXIT_BROKER, EXIT_CRASH, EXIT_TOPICS
+from app.adapters.kafka.options import EXIT_BROKER, EXIT_CRASH, EXIT_REGISTRY, EXIT_TOPICS
 from app.adapters.kafka.quiet import quiet_libraries
 from app.adapters.kafka.wait import NoBrokerError, wait_for_broker
 from app.adapters.process.exposition import Family, exposition, join
@@ -80,6 +81,8 @@ class _Worker:
     async def run(self) -> int:
         try:
             return await self._run()
+        except RegistryError as error:
+            self._fatal(EXIT_REGISTRY, f"{error} (see codec.schema_registry_url)")
         except FolderError as error:
             self._fatal(EXIT_FOLDER, str(error))
         except Exception as error:

@@ -1,15 +1,31 @@
 """Where the parts meet: settings -> agents."""
 
+from typing import NoReturn
+
 import msgspec
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
 
+from app.adapters.codec import avro, encode_output
+from app.adapters.codec.registry import HttpRegistry, MemoryRegistry, RegistryDownError
 from app.adapters.kafka.lane import Start
 from app.core.batch import Batch
 from app.core.fold import Fold
 from app.core.merge import Merge
+from app.core.outputs import SAVINGS, Output
 from app.core.ports import Point
-from app.factory import actuate_agent, gateway_of, ingest_agent, optimize_agent, options_of, partitioner, roles
+from app.factory import (
+    actuate_agent,
+    gateway_of,
+    ingest_agent,
+    optimize_agent,
+    options_of,
+    output_encoder,
+    partitioner,
+    read_avro_by,
+    registry_of,
+    roles,
+)
 from app.settings import Settings
 from app.topics import CONTROL, EVIDENCE, Existing, declared
 from tests.adapters.codec.spans import GENAI, request, span
@@ -46,6 +62,41 @@ def test_what_comes_on_the_topic_of_spans_is_read_as_spans():
         assert isinstance(fold, Fold)
         fold.fold(Batch(f"{topic}-0", [value], [3], start=3, end=4, segments=[(4, 1 << 52)]))
         assert fold.counts.items() >= counts.items()
+
+
+def with_codec(**codec: object) -> Settings:
+    return msgspec.structs.replace(SETTINGS, codec=msgspec.structs.replace(SETTINGS.codec, **codec))
+
+
+def test_outputs_are_json_unless_a_role_is_set_to_avro():
+    said = Output("aggregates", SAVINGS, "id", "chatbot", 0, b"{}")
+    assert output_encoder(SETTINGS, None) is encode_output
+    registry = MemoryRegistry()
+    assert output_encoder(with_codec(aggregates="avro", anomalies="avro"), registry)(said) == encode_output(said)
+    for topic in ("llm.aggregates", "llm.aggregates.hourly", "llm.anomalies"):
+        assert registry.known(f"{topic}-value")
+
+
+def test_a_registry_is_used_only_where_one_is_set():
+    assert registry_of(SETTINGS) is None
+    found = registry_of(with_codec(schema_registry_url="http://127.0.0.1:9"))
+    assert isinstance(found, HttpRegistry)
+
+
+def test_a_registry_that_is_down_keeps_a_worker_from_starting(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(avro, "_reader", avro.AvroReader())
+    registry = MemoryRegistry()
+    registry.register("llm.responses-value", '"string"')
+    read_avro_by(SETTINGS, registry, fatal)
+    registry.down = True
+    with pytest.raises(RegistryDownError):
+        read_avro_by(SETTINGS, registry, fatal)
+    with pytest.raises(RegistryDownError):
+        output_encoder(with_codec(aggregates="avro"), registry)
+
+
+def fatal(code: int, reason: str) -> NoReturn:
+    raise AssertionError(code, reason)
 
 
 def test_optimize_reads_only_the_facts_and_remembers_two_tables():

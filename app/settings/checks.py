@@ -65,6 +65,12 @@ _RULES: tuple[tuple[Path, Path, str, Callable[[Settings], bool]], ...] = (
         lambda s: bool(s.kafka.ssl_keyfile) == bool(s.kafka.ssl_certfile),
     ),
     (
+        ("codec", "schema_registry_password"),
+        ("codec", "schema_registry_username"),
+        "must be set together with codec.schema_registry_username",
+        lambda s: bool(s.codec.schema_registry_password) == bool(s.codec.schema_registry_username),
+    ),
+    (
         ("gateway", "url"),
         ("gateway", "kind"),
         "must be set: gateway.kind names a gateway that is called",

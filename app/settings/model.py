@@ -4,7 +4,19 @@ import msgspec
 
 from app.settings.kafka import Kafka
 from app.settings.section import Field, Section, fields
-from app.settings.sections import Actuate, Deployment, Gateway, Ingest, Log, Optimize, Platform, State, Telemetry, Web
+from app.settings.sections import (
+    Actuate,
+    Codec,
+    Deployment,
+    Gateway,
+    Ingest,
+    Log,
+    Optimize,
+    Platform,
+    State,
+    Telemetry,
+    Web,
+)
 from app.settings.topics import Topics
 
 
@@ -17,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ingest: Ingest = Ingest()
     optimize: Optimize = Optimize()
     actuate: Actuate = Actuate()
+    codec: Codec = Codec()
     gateway: Gateway = Gateway()
     platform: Platform = Platform()
     topics: Topics = Topics()

@@ -101,6 +101,30 @@ class Optimize(Section, frozen=True, kw_only=True):
     ] = 900.0
 
 
+class Codec(Section, frozen=True, kw_only=True):
+    """How events are written, and where the schemas of Avro events are known. Every form is read, always."""
+
+    aggregates: Annotated[
+        Literal["json", "avro"], Meta(description="Data of llm.aggregates and llm.aggregates.hourly.")
+    ] = "json"
+    anomalies: Annotated[Literal["json", "avro"], Meta(description="Data of the findings on llm.anomalies.")] = "json"
+    schema_registry_url: Annotated[
+        Url,
+        Meta(
+            description="Schema registry with Confluent's interface (Apicurio: .../apis/ccompat/v7). Avro is then "
+            "written in its wire format, under the subjects <topic>-value, and read so; empty: plain Avro only."
+        ),
+    ] = ""
+    schema_registry_username: Annotated[str, Meta(max_length=255, description="Basic authentication; empty: none.")] = (
+        ""
+    )
+    schema_registry_password: Annotated[Secret, Meta(description="Password of schema_registry_username.")] = ""
+    schema_registry_timeout_s: Annotated[
+        float,
+        Meta(gt=0, le=5, description="Time for one answer. An id not met before holds up its worker for two at most."),
+    ] = 3.0
+
+
 class Actuate(Section, frozen=True, kw_only=True):
     """Stage 3: the newest split to the gateway, until the gateway has it."""
 

@@ -8,13 +8,11 @@ from typing import Any
 import fastavro
 import msgspec
 import pytest
-from fastavro.read import LOGICAL_READERS
-from fastavro.write import LOGICAL_WRITERS
 
+from app.adapters.codec.avro_schemas import SCHEMA_OF
 from app.adapters.codec.feedback import FeedbackData
-from app.core import events, outputs
 from app.core.cell import Cell, Late, Score
-from app.core.commands import COMMAND, Command, Freeze, to_json
+from app.core.commands import Command, Freeze, to_json
 from app.core.decision import Alternative, Change, Constraint, Decision, Deployment, Impact, Outcome
 from app.core.events import Receipt, Response, SegmentParts
 from app.core.reports import Drift
@@ -23,27 +21,12 @@ from app.core.windows import ArmSums, Window, aggregates
 
 FOLDER = Path(__file__).parents[2] / "schemas" / "avro"
 SCHEMAS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.avsc"))}
-SCHEMA_OF = {
-    events.RESPONSE_COMPLETED: "response.completed",
-    events.FEEDBACK_RECORDED: "feedback.recorded",
-    COMMAND: "optimizer.command",
-    outputs.AGGREGATE: "optimizer.aggregate",
-    outputs.FINDING: "optimizer.finding",
-    outputs.SPLIT: "optimizer.split",
-    **dict.fromkeys((outputs.PROPOSED, outputs.DECIDED, outputs.REFUSED), "optimization.decision"),
-    **dict.fromkeys((outputs.ACCEPTED, outputs.VERIFIED, outputs.FAILED, outputs.ROLLED_BACK), "optimization.outcome"),
-    outputs.EXPERIMENT_STARTED: "experiment.started",
-    outputs.EXPERIMENT_COMPLETED: "experiment.completed",
-}
 STRUCTS: dict[str, type[msgspec.Struct]] = {
     "ResponseCompleted": Response, "SegmentParts": SegmentParts, "FeedbackRecorded": FeedbackData, "Receipt": Receipt,
     "Split": Split, "ArmDefinition": ArmDefinition, "TrialSlice": TrialSlice, "OptimizationDecision": Decision,
     "Change": Change, "Deployment": Deployment, "Impact": Impact, "Constraint": Constraint, "Alternative": Alternative,
     "OptimizationOutcome": Outcome,
 }  # fmt: skip
-
-LOGICAL_WRITERS["string-json"] = lambda value, _: json.dumps(value)
-LOGICAL_READERS["string-json"] = lambda text, *_: json.loads(text)
 
 SPLIT = Split(
     service="chatbot",

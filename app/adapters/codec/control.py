@@ -11,7 +11,7 @@ import msgspec
 
 from app.adapters.codec.aliases import SERVICE
 from app.adapters.codec.envelope import Envelope, require_data
-from app.adapters.codec.media import reader
+from app.adapters.codec.media import data_of, is_avro
 from app.adapters.codec.payload import read
 from app.adapters.codec.reasons import UnreadableError
 from app.adapters.codec.translate import lookup
@@ -40,14 +40,22 @@ def is_control(type_: str) -> bool:
 
 
 def control_event(envelope: Envelope) -> ControlEvent:
-    """The event in ``envelope``, its data as the JSON bytes that came. Raises ``UnreadableError``.
+    """The event in ``envelope``, its data as JSON bytes: those that came, if it was JSON. Raises ``UnreadableError``.
 
     Commands and outcomes are checked in full here, where a mistake can still be dead-lettered with its place.
     """
-    raw = require_data(envelope)
-    data = reader(envelope.content_type)(raw)
+    data = data_of(envelope)
+    raw = _json(data) if is_avro(envelope.content_type) else require_data(envelope)
     service = _checked_service(envelope.type, raw) or _addressed(data)
     return ControlEvent(envelope.id, envelope.source, envelope.type, service, raw, envelope.time)
+
+
+def _json(data: dict[str, Any]) -> bytes:
+    """Avro data as the JSON that would have come; Avro spells out what is not said."""
+    try:
+        return msgspec.json.encode({name: value for name, value in data.items() if value is not None})
+    except (TypeError, ValueError) as error:
+        raise UnreadableError("bad_data", f"the data has no form in JSON: {error}") from None
 
 
 def _checked_service(type_: str, raw: bytes) -> str | None:

@@ -22,6 +22,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     time: str
     content_type: str
     data: bytes
+    dataschema: str = ""
 
 
 class _Structured(msgspec.Struct, frozen=True, gc=False):
@@ -33,6 +34,7 @@ class _Structured(msgspec.Struct, frozen=True, gc=False):
     datacontenttype: str | None = None
     data: msgspec.Raw = msgspec.Raw(b"")
     data_base64: str | None = None
+    dataschema: str | None = None
 
 
 _STRUCTURED = msgspec.json.Decoder(_Structured)
@@ -60,7 +62,8 @@ def binary(attributes: Mapping[str, str], content_type: str, value: bytes) -> En
         if len(get(name) or "") > 200:
             raise UnreadableError("bad_attribute", f"Expected `str` of length <= 200 - at header `ce_{name}`")
     version = get("specversion") or ""
-    event = _Structured(version, get("id"), get("source"), get("type"), get("time"), content_type)
+    named = get("id"), get("source"), get("type"), get("time")
+    event = _Structured(version, *named, content_type, dataschema=get("dataschema"))
     return _checked(event, version, value)
 
 
@@ -76,7 +79,8 @@ def _checked(event: _Structured, specversion: str, data: bytes) -> Envelope:
         raise UnreadableError("missing_attribute", f"{_missing(event)} is required")
     if event.time:
         _check_time(event.time)
-    return Envelope(event.id, event.source, event.type, event.time or "", event.datacontenttype or "", data)
+    kind, schema = event.datacontenttype or "", event.dataschema or ""
+    return Envelope(event.id, event.source, event.type, event.time or "", kind, data, schema)
 
 
 def _missing(event: _Structured) -> str:

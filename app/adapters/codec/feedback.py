@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Meta
 
 from app.adapters.codec.aliases import FEEDBACK
-from app.adapters.codec.envelope import Envelope, require_data
-from app.adapters.codec.media import reader
+from app.adapters.codec.envelope import Envelope
+from app.adapters.codec.media import data_of
 from app.adapters.codec.reasons import UnreadableError
 from app.adapters.codec.strict import converted
 from app.adapters.codec.translate import Count, Table
@@ -66,7 +66,7 @@ TABLE = Table(FeedbackData.__struct_fields__, FEEDBACK, whole=("receipt", "score
 
 def feedback_event(envelope: Envelope, count: Count) -> FeedbackEvent | Ignored:
     """The event in ``envelope``. Raises ``UnreadableError`` (no_service, no_score, bad_data and those of the data)."""
-    canonical = TABLE.canonical(reader(envelope.content_type)(require_data(envelope)), count)
+    canonical = TABLE.canonical(data_of(envelope), count)
     data = converted(canonical, FeedbackData)
     quality = _quality(data)
     if quality is None:

@@ -6,9 +6,8 @@ from app.adapters.codec.reasons import UnreadableError
 from app.core.batch import Headers
 
 CONTENT_TYPE = "content-type"
-_KNOWN = {
-    f"ce{mark}{name}": (name, mark == "-") for mark in "_-" for name in ("specversion", "id", "source", "type", "time")
-}
+_ATTRIBUTES = ("specversion", "id", "source", "type", "time", "dataschema")
+_KNOWN = {f"ce{mark}{name}": (name, mark == "-") for mark in "_-" for name in _ATTRIBUTES}
 _KNOWN |= dict.fromkeys((CONTENT_TYPE, "Content-Type", "Content-type"), (CONTENT_TYPE, False))
 """Header name -> (attribute, spelled with a hyphen)."""
 

@@ -1,7 +1,7 @@
-"""What a content type says about the bytes, and which formats are switched on.
+"""What a content type says about the bytes, and how the data of an event is read.
 
-Avro has its place here: a schema registry adds its reader to ``READERS`` (the Confluent wire format and plain Avro
-are the same media types; the magic byte tells them apart).
+Confluent's wire format and plain Avro are the same media types; the magic byte tells them apart
+(``app.adapters.codec.avro``).
 """
 
 from collections.abc import Callable
@@ -10,13 +10,12 @@ from typing import Any
 
 import msgspec
 
+from app.adapters.codec.avro import read_avro
+from app.adapters.codec.envelope import Envelope, require_data
 from app.adapters.codec.payload import read_object
 from app.adapters.codec.reasons import UnreadableError
 
 Reader = Callable[[bytes | msgspec.Raw], dict[str, Any]]
-
-READERS: dict[str, Reader] = {"json": read_object}
-"""Format -> reader of the data as an object."""
 
 _AVRO = frozenset(("application/avro", "avro/binary", "application/x-avro", "application/vnd.confluent.avro"))
 _UTF8 = frozenset(("utf-8", "utf8", "us-ascii"))
@@ -33,13 +32,24 @@ def media_type(content_type: str) -> str:
     return kind.strip().lower()
 
 
-def reader(content_type: str) -> Reader:
-    """The reader for data of ``content_type`` ("" means JSON). Raises ``UnreadableError`` when there is none."""
+def is_avro(content_type: str) -> bool:
+    """Whether data of ``content_type`` is Avro, else JSON ("" means JSON). Raises ``UnreadableError`` for others."""
     kind = media_type(content_type)
-    if not kind or kind.endswith(("/json", "+json")):
-        return READERS["json"]
     if kind in _AVRO or kind.endswith("+avro"):
-        if "avro" in READERS:
-            return READERS["avro"]
-        raise UnreadableError("avro_not_enabled", f"the data is {kind}; configure a schema registry or send JSON")
-    raise UnreadableError("unsupported_content_type", f"the data is {kind!r}; send application/json")
+        return True
+    if kind and not kind.endswith(("/json", "+json")):
+        raise UnreadableError("unsupported_content_type", f"the data is {kind!r}; send application/json")
+    return False
+
+
+def data_of(envelope: Envelope) -> dict[str, Any]:
+    """The data of an event as an object, JSON or Avro. Raises ``UnreadableError``."""
+    return read_avro(envelope) if is_avro(envelope.content_type) else read_object(require_data(envelope))
+
+
+def reader(content_type: str) -> Reader:
+    """The reader for data of ``content_type`` without an envelope. Raises ``UnreadableError`` when there is none."""
+    if is_avro(content_type):
+        why = f"{media_type(content_type)} needs an event in binary mode: send ce_ headers"
+        raise UnreadableError("unsupported_content_type", why)
+    return read_object

@@ -6,8 +6,7 @@ import msgspec
 
 from app.adapters.codec.aliases import RESPONSE
 from app.adapters.codec.envelope import Envelope, require_data
-from app.adapters.codec.media import reader
-from app.adapters.codec.payload import read_object
+from app.adapters.codec.media import data_of, is_avro
 from app.adapters.codec.strict import converted
 from app.adapters.codec.translate import Count, Table
 from app.core.events import RESPONSE_COMPLETED, Response, ResponseEvent, SegmentParts
@@ -31,10 +30,9 @@ def _in_one_step(data: bytes) -> Response | None:
 
 def response_event(envelope: Envelope, count: Count) -> ResponseEvent:
     """The event in ``envelope``; its type becomes the canonical one. Raises ``UnreadableError``."""
-    read_data, raw = reader(envelope.content_type), require_data(envelope)
-    response = _in_one_step(raw) if read_data is read_object else None
+    response = None if is_avro(envelope.content_type) else _in_one_step(require_data(envelope))
     if response is None:
-        response = _translated(read_data(raw), count)
+        response = _translated(data_of(envelope), count)
     return ResponseEvent(envelope.id, envelope.source, RESPONSE_COMPLETED, response, envelope.time)
 
 
