@@ -40,7 +40,7 @@ class Gathered(msgspec.Struct):
 
 def choose(declared: str, chosen: Chosen, gathered: Gathered) -> Chosen:
     """The road that counts from this minute on; ``declared`` as in the service document: responses, spans or auto."""
-    seen = {gathered.roads.get(source, "") for source, part in gathered.parts.items() if _requests(part)}
+    seen = {gathered.roads.get(source, "") for source, part in gathered.parts.items() if _requests(part)} - {""}
     for road in ROADS:
         if declared == road:
             return Chosen(road, gathered.number if road in seen else chosen.seen)

@@ -36,6 +36,7 @@ def gathered(number: int, **requests: int) -> Gathered:
         ("auto", {"responses": 1, "spans": 3}, "responses"),
         ("auto", {"responses": 0, "spans": 3}, "spans"),
         ("auto", {"feedback": 3}, ""),
+        ("auto", {"feedback": 3, "responses": 3}, "responses"),
         ("spans", {"responses": 3, "spans": 1}, "spans"),
         ("responses", {"spans": 3}, "responses"),
     ],
