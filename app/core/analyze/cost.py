@@ -81,7 +81,7 @@ def _per_request(state: Cost, scope: Scope, cost_usd: float) -> tuple[Cost, list
     key = scope.key("cost", "request")
 
     def dearer(out: Excursion) -> Signal | None:
-        times = (exp(min(50.0, out.level - out.usual)) - 1.0) / max(scope.document.guardrails.cost.tolerance, 1e-9)
+        times = (exp(min(50.0, out.value - out.usual)) - 1.0) / max(scope.document.guardrails.cost.tolerance, 1e-9)
         return scope.signal("cost", key, "cost-rise", COST, out, times) if times >= WORTH else None
 
     ring, moved = step_ring(state.ring, log(cost_usd), scope.limits().cusum, scope.now_s, main=scope.main)

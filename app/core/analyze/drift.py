@@ -65,9 +65,9 @@ def _length(ring: RingWatch, scope: Scope, tokens: float, metric: Metric) -> tup
     key = scope.key("tokens", metric.name)
 
     def changed(out: Excursion) -> Signal | None:
-        moved = exp(min(50.0, abs(out.level - out.usual))) - 1.0
+        moved = exp(min(50.0, abs(out.value - out.usual))) - 1.0
         times = min(LENGTH_MOST, moved / LENGTH_TOLERANCE)
-        verb = "rise" if out.level > out.usual else "fall"
+        verb = "rise" if out.value > out.usual else "fall"
         kind = f"{metric.name.replace('_', '-')}-{verb}"
         return scope.signal("drift", key, kind, metric, out, times) if times >= 1.0 else None
 

@@ -83,7 +83,7 @@ def _means(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, l
     limits, key = scope.limits(cell.n), scope.key("latency", "mean")
 
     def slower(out: Excursion) -> Signal | None:
-        times = (2.718281828459045 ** min(50.0, out.level - out.usual) - 1) / max(tolerance, 1e-9)
+        times = (2.718281828459045 ** min(50.0, out.value - out.usual) - 1) / max(tolerance, 1e-9)
         if out.value <= out.usual or times < WORTH:
             return None
         return scope.signal("performance", key, "latency-rise", LATENCY, out, times, n=cell.n)
@@ -95,7 +95,7 @@ def _means(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, l
     error_key = scope.key("errors", "rate")
 
     def failing(out: Excursion) -> Signal | None:
-        times = (out.level - out.usual) / max(points, 1e-9)
+        times = (out.value - out.usual) / max(points, 1e-9)
         return scope.signal("performance", error_key, "error-burst", ERRORS, out, times) if times >= WORTH else None
 
     errors, moved = step_rate(state.errors, cell.errors, cell.n, limits.e_limit, scope.now_s)
@@ -114,7 +114,7 @@ def _means(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, l
 
 def _over(scope: Scope, key: str, kind: str, metric: Metric) -> Callable[[Excursion], Signal]:
     def make(out: Excursion) -> Signal:
-        return scope.signal("performance", key, kind, metric, out, out.level / out.usual, fixed=True)
+        return scope.signal("performance", key, kind, metric, out, out.value / out.usual, fixed=True)
 
     return make
 
@@ -157,7 +157,7 @@ def _tails(state: Performance, scope: Scope, pane: Histogram, hour: Histogram) -
         key = scope.key("latency", name)
 
         def slower(out: Excursion, key: str = key, name: str = name, metric: Metric = metric) -> Signal | None:
-            times = min(3.9, out.level / max(out.usual, 1e-9) - 1.0)  # a share, not a latency: never critical
+            times = min(3.9, out.value / max(out.usual, 1e-9) - 1.0)  # a share, not a latency: never critical
             return scope.signal("performance", key, f"latency-{name}-rise", metric, out, times) if times >= 1 else None
 
         watch, moved = step_rate(tail.share, beyond(pane, tail.bucket), n, scope.limits(n).e_limit, scope.now_s)
@@ -174,7 +174,7 @@ def _pace(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, li
         key = scope.key("latency", "ttft")
 
         def later(out: Excursion) -> Signal | None:
-            times = (2.718281828459045 ** min(50.0, out.level - out.usual) - 1) / tolerance
+            times = (2.718281828459045 ** min(50.0, out.value - out.usual) - 1) / tolerance
             return scope.signal("performance", key, "ttft-rise", TTFT, out, times) if times >= WORTH else None
 
         ttft, moved = step_ring(
@@ -186,7 +186,7 @@ def _pace(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, li
         key_speed = scope.key("latency", "speed")
 
         def slower(out: Excursion) -> Signal | None:
-            times = (2.718281828459045 ** min(50.0, out.usual - out.level) - 1) / tolerance
+            times = (2.718281828459045 ** min(50.0, out.usual - out.value) - 1) / tolerance
             return scope.signal("performance", key_speed, "slow-output", THROUGHPUT, out, times) if times >= 1 else None
 
         x = log(1000.0 * cell.output_tokens / cell.latency_ms)

@@ -53,7 +53,7 @@ def _channel(channel: Channel, scope: Scope, name: str, score: Score) -> tuple[C
     narrow = _narrow(channel.mean)
 
     def lower(out: Excursion) -> Signal | None:
-        times = (out.usual - out.level) / tolerance
+        times = (out.usual - out.value) / tolerance
         return scope.signal("quality", key, "quality-drop", metric, out, times) if narrow and times >= WORTH else None
 
     watch, moved = step_mean(channel.mean, Sums(score.n, score.total, score.squares), limits.cusum, scope.now_s, FLOOR)
@@ -61,7 +61,7 @@ def _channel(channel: Channel, scope: Scope, name: str, score: Score) -> tuple[C
     bad_key = scope.key("quality", f"{name}-bad")
 
     def worse(out: Excursion) -> Signal | None:
-        times = (out.level - out.usual) / tolerance
+        times = (out.value - out.usual) / tolerance
         shown = _turned(out)
         return scope.signal("quality", bad_key, "quality-drop", metric, shown, times) if times >= WORTH else None
 
@@ -74,7 +74,7 @@ def _channel(channel: Channel, scope: Scope, name: str, score: Score) -> tuple[C
     at_key = scope.key("quality", f"{name}-limit")
 
     def under(out: Excursion) -> Signal:
-        times = 1.0 + (out.level - out.usual) / tolerance
+        times = 1.0 + (out.value - out.usual) / tolerance
         return scope.signal("quality", at_key, "quality-limit", metric, _turned(out), times, fixed=True)
 
     limit, moved = step_rate(
@@ -92,4 +92,4 @@ def _narrow(watch: MeanWatch) -> bool:
 
 def _turned(out: Excursion) -> Excursion:
     """An excursion of 1 - score as one of the score."""
-    return Excursion(out.since_s, 1.0 - out.level, 1.0 - out.usual, out.told)
+    return Excursion(out.since_s, 1.0 - out.value, 1.0 - out.usual, out.told)

@@ -13,7 +13,7 @@ from statistics import fmean, median
 import msgspec
 
 from app.core.analyze.rings import SIZE, Ring, watched
-from app.core.analyze.series import CLEAN_PANES, NEW_NORMAL_S, SURE, Excursion, Moved
+from app.core.analyze.series import NEW_NORMAL_S, Excursion, Moved, back, further
 
 WARM = 45
 LAG = 15
@@ -71,7 +71,7 @@ def step_ring(watch: RingWatch, x: float, limit: float, now_s: int, *, main: boo
     panes = grown.panes_up if up >= down else grown.panes_down
     newest = (*values, x)[-min(panes, LAG) :]
     kept = packed((*values, x)[: -len(newest)])
-    return msgspec.structs.replace(grown, packed=kept, out=Excursion(now_s, fmean(newest), centre)), "raised"
+    return msgspec.structs.replace(grown, packed=kept, out=_away(newest, centre, now_s)), "raised"
 
 
 def reference(values: tuple[float, ...]) -> tuple[float, float]:
@@ -86,19 +86,20 @@ def _adwin(watch: RingWatch, now_s: int) -> tuple[RingWatch, Moved]:
     if alert is None or alert.at < LAG:
         return watch, ""
     before, after = values[: alert.at], values[alert.at :]
-    out = Excursion(now_s, fmean(after), fmean(before))
+    out = _away(after, fmean(before), now_s)
     return msgspec.structs.replace(watch, packed=packed(before), out=out, scale=reference(before)[1]), "raised"
+
+
+def _away(newest: tuple[float, ...], usual: float, now_s: int) -> Excursion:
+    n = float(len(newest))
+    return Excursion(now_s, fmean(newest), usual, n=n, total=sum(newest))
 
 
 def _on(watch: RingWatch, out: Excursion, x: float, now_s: int) -> tuple[RingWatch, Moved]:
     gain = (out.usual - out.surely) / watch.scale**2 * (x - 0.5 * (out.usual + out.surely))
-    recovery = min(20.0, max(0.0, out.recovery + gain))
-    clean = out.clean + 1 if recovery > 0.0 else 0
-    if clean >= CLEAN_PANES and recovery >= SURE:
+    out = further(out, 1.0, x, gain)
+    if back(out):
         return RingWatch(watch.packed), "cleared"
     if now_s - out.since_s >= NEW_NORMAL_S:
         return RingWatch(), "cleared"
-    out = msgspec.structs.replace(
-        out, panes=out.panes + 1, n=out.n + 1.0, total=out.total + x, clean=clean, recovery=recovery
-    )
     return msgspec.structs.replace(watch, out=out), "on"

@@ -63,7 +63,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     ) -> Signal:
         """The signal of an excursion that is ``times`` the tolerance (or limit) of its metric."""
         family: Family = key.partition("|")[0]  # type: ignore[assignment]  # every key begins with its family
-        value, usual = metric.shown(out.level), metric.shown(out.usual)
+        value, usual = metric.shown(out.value), metric.shown(out.usual)
         threshold = more.pop("threshold", usual)
         return Signal(
             key=key,

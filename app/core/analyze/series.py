@@ -18,7 +18,8 @@ from app.core.stats.reference import Reference, Sums, scale
 
 CLEAN_PANES = 10
 SURE = math.log(100.0)
-SURELY = 0.6
+SURELY = 0.8
+RECENT = 0.85
 NEW_NORMAL_S = 86_400
 _LARGEST = 20.0
 
@@ -27,15 +28,15 @@ Moved = Literal["", "raised", "on", "cleared"]
 
 
 class Excursion(msgspec.Struct, frozen=True, array_like=True):
-    """Away from ``usual``, at about ``value`` when found. ``n``, ``total``: observations since; ``told``: the highest
-    severity told (rank, -1: none); ``recovery``: evidence of the way back, in nats; ``clean``: panes since it was 0.
+    """Away from ``usual``, at about ``value``: the mean of ``n`` observations with this ``total``, those of the alarm
+    and all since, as long as there is no sign of a way back. ``told``: the highest severity told (rank, -1: none);
+    ``recovery``: evidence of the way back, in nats; ``clean``: panes since that was 0.
     """
 
     since_s: int
     value: float
     usual: float
     told: int = -1
-    panes: int = 0
     n: float = 0.0
     total: float = 0.0
     clean: int = 0
@@ -43,16 +44,8 @@ class Excursion(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def surely(self) -> float:
-        """Where it surely went: what is found is an estimate at its highest, and the way back is judged by less."""
+        """Where it surely went: an alarm comes when an estimate is high, so the way back is judged by less."""
         return self.usual + SURELY * (self.value - self.usual)
-
-    @property
-    def level(self) -> float:
-        """Mean since it was found, if that is worse than what it was found by."""
-        if self.panes < 3 or not self.n or self.clean:
-            return self.value
-        mean = self.total / self.n
-        return mean if abs(mean - self.usual) > abs(self.value - self.usual) else self.value
 
 
 class MeanWatch(msgspec.Struct, frozen=True, array_like=True):
@@ -63,11 +56,11 @@ class MeanWatch(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RateWatch(msgspec.Struct, frozen=True, array_like=True):
-    """A watched rate; ``n`` and ``bad``: observations since the evidence was last below 1."""
+    """A watched rate; ``n`` and ``bad``: the newest observations, fading over ``RECENT`` (about six panes)."""
 
     detector: EDetector = EDetector()
     out: Excursion | None = None
-    n: int = 0
+    n: float = 0.0
     bad: float = 0.0
 
 
@@ -89,8 +82,8 @@ def step_mean(watch: MeanWatch, pane: Sums, limit: float, now_s: int, floor: flo
         sd = spread(normal, floor)
         usual, value = watch.out.usual, watch.out.surely
         gain = (usual - value) / (sd * sd) * (pane.total - 0.5 * pane.n * (usual + value))
-        out = _further(watch.out, pane, gain)
-        if _back(out):
+        out = further(watch.out, pane.n, pane.total, gain)
+        if back(out):
             return MeanWatch(cusum.restarted(watch.detector)), "cleared"
         if now_s - out.since_s >= NEW_NORMAL_S:
             return MeanWatch(cusum.rebaselined(watch.detector)), "cleared"
@@ -98,8 +91,8 @@ def step_mean(watch: MeanWatch, pane: Sums, limit: float, now_s: int, floor: flo
     detector = cusum.update(watch.detector, pane, limit=limit, floor=floor)
     if not cusum.alarm(detector, limit):
         return MeanWatch(detector), ""
-    usual = detector.normal.reference.mean
-    return MeanWatch(detector, Excursion(now_s, _found(detector, pane.n, floor), usual)), "raised"
+    usual, value = detector.normal.reference.mean, _found(detector, pane.n, floor)
+    return MeanWatch(detector, Excursion(now_s, value, usual, n=float(pane.n), total=pane.n * value)), "raised"
 
 
 def step_rate(
@@ -112,21 +105,19 @@ def step_rate(
     if watch.out is not None:
         p, q = _between(watch.out) if promised is None else (0.5 * promised, min(0.999, 1.5 * promised))
         gain = bad * math.log(p / q) + (n - bad) * math.log((1.0 - p) / (1.0 - q))
-        out = _further(watch.out, Sums(n, bad, bad), gain)
-        if _back(out):
+        out = further(watch.out, n, bad, gain)
+        if back(out):
             return RateWatch(e_detector.restarted(watch.detector)), "cleared"
         if promised is None and now_s - out.since_s >= NEW_NORMAL_S:
             return RateWatch(e_detector.rebaselined(watch.detector)), "cleared"
         return msgspec.structs.replace(watch, out=out), "on"
     detector = e_detector.update(watch.detector, bad, n, rate=promised, limit=limit)
-    if e_detector.log_level(detector) <= 0.0:
-        return RateWatch(detector), ""
-    grown = RateWatch(detector, None, watch.n + n, watch.bad + bad)
+    grown = RateWatch(detector, None, RECENT * watch.n + n, RECENT * watch.bad + bad)
     if not e_detector.alarm(detector, limit):
         return grown, ""
     usual = e_detector.expected_rate(detector.normal) if promised is None else promised
     value = max(grown.bad / grown.n, min(0.999, 1.1 * usual))
-    return msgspec.structs.replace(grown, out=Excursion(now_s, value, usual)), "raised"
+    return RateWatch(detector, Excursion(now_s, value, usual, n=grown.n, total=grown.n * value)), "raised"
 
 
 def spread(reference: Reference, floor: float = 0.0) -> float:
@@ -134,19 +125,18 @@ def spread(reference: Reference, floor: float = 0.0) -> float:
     return scale(reference, floor) * math.sqrt(reference.dispersion)
 
 
-def _further(out: Excursion, pane: Sums, gain: float) -> Excursion:
+def further(out: Excursion, n: float, total: float, gain: float) -> Excursion:
+    """The excursion a pane later. ``gain``: what the pane says for the way back, in nats."""
     recovery = min(_LARGEST, max(0.0, out.recovery + gain))
-    return msgspec.structs.replace(
-        out,
-        panes=out.panes + 1,
-        n=out.n + pane.n,
-        total=out.total + pane.total,
-        clean=out.clean + 1 if recovery > 0.0 else 0,
-        recovery=recovery,
-    )
+    clean = out.clean + 1 if recovery > 0.0 else 0
+    if recovery >= 1.0:
+        return msgspec.structs.replace(out, clean=clean, recovery=recovery)
+    n, total = out.n + n, out.total + total
+    return Excursion(out.since_s, total / n, out.usual, out.told, n, total, clean, recovery)
 
 
-def _back(out: Excursion) -> bool:
+def back(out: Excursion) -> bool:
+    """Whether the excursion is over."""
     return out.clean >= CLEAN_PANES and out.recovery >= SURE
 
 
