@@ -8,7 +8,7 @@ the rate is at most p the average number of *panes* to a false alarm is at least
 samples therefore too. ``bad`` may be a sum of any values in [0, 1]: by convexity E stays an e-value.
 
 With a known p (``update(..., rate=p)``) the bound is a theorem. A learned p carries its own error: it is taken
-``MARGIN`` standard errors on the safe side (more at higher levels, which take longer to reach), and the bound is then
+``MARGIN`` standard errors on the safe side (more with a short reference or a high level), and the bound is then
 measured (docs/evidence/calibration.md). Counts of overdispersed panes (``stats.reference``) are tempered: E to a power
 below 1 stays an e-value.
 
@@ -24,11 +24,11 @@ import math
 
 import msgspec
 
-from app.core.stats.reference import Normal, Sums, forgot_recent, learned
+from app.core.stats.reference import LIMIT_N, Normal, Sums, forgot_recent, learned
 
 ODDS = (1.4, 2.25)
 LIMIT = 10_000.0
-MARGIN = 0.5
+MARGIN = 0.4
 LARGEST = 1e9
 
 
@@ -81,11 +81,15 @@ def log_level(state: EDetector) -> float:
 
 
 def expected_rate(normal: Normal, limit: float = LIMIT) -> float:
-    """The reference rate with one failure and one success added, some standard errors higher, inside (0, 1)."""
+    """The reference rate with one failure and one success added, some standard errors higher, inside (0, 1).
+
+    An error of the rate multiplies false alarms exponentially, so their average asks for a margin in proportion to the
+    standard error (as the mean of a lognormal does), and to the logarithm of the level.
+    """
     n = normal.reference.n + 2.0
-    p = (normal.reference.total + 1.0) / n
-    margin = MARGIN * max(0.0, math.log(limit)) / math.log(LIMIT)
-    return min(1.0 - 0.5 / n, p + margin * math.sqrt(p * (1.0 - p) / n * normal.reference.dispersion))
+    p, dispersion = (normal.reference.total + 1.0) / n, normal.reference.dispersion
+    margin = MARGIN * math.sqrt(LIMIT_N * dispersion / n) * max(0.0, math.log(limit)) / math.log(LIMIT)
+    return min(1.0 - 0.5 / n, p + margin * math.sqrt(p * (1.0 - p) * dispersion / n))
 
 
 def restarted(state: EDetector) -> EDetector:
