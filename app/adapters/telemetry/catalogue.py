@@ -43,7 +43,7 @@ _METRICS = (
     Metric("ingest", "control", "commands, alerts and outcomes passed on as facts"),
     Metric("ingest", "ignored", "well-formed events this stage has no use for"),
     Metric("ingest", "rejected", "events sent to the dead letters", label="reason"),
-    Metric("optimize", "failed_steps", "steps of a service that failed by a defect and were left out; see the findings"),
+    Metric("optimize", "failed_steps", "steps of a service that failed by a defect and were left out: see findings"),
     Metric("optimize", "unreadable_facts", "facts that could not be decoded: written by a newer version, or damaged"),
     Metric("optimize", "after_close", "partials of panes that had already closed"),
     Metric("optimize", "repeated_commands", "commands that were produced again (same id and data): obeyed once"),

@@ -1,4 +1,4 @@
-"""Policy ``ucb``: upper confidence bounds with estimated variances (Auer, Cesa-Bianchi and Fischer, 2002: UCB1-tuned)."""
+"""Policy ``ucb``: upper confidence bounds with estimated variances (UCB1-tuned: Auer, Cesa-Bianchi, Fischer, 2002)."""
 
 from math import log, sqrt
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.adapters.codec import make_decode
 from app.adapters.codec.spelling import MAX_SPELLINGS, spelling_of
-from app.core.events import RESPONSE_COMPLETED, Rejected, Response, ResponseEvent, SegmentParts
+from app.core.events import RESPONSE_COMPLETED, Event, Rejected, Response, ResponseEvent, SegmentParts
 from tests.adapters.codec.samples import MINIMAL, structured
 
 NESTED = {**MINIMAL, "tokens": {"input": 512, "output": 128}}
@@ -24,6 +24,11 @@ SPELLINGS = [
     PARTS,
     {**MINIMAL, "segment": {"tenant": "acme"}, "region": "eu", "cost": {"total": 0.5}},
 ]
+
+
+def answer(event: Event) -> ResponseEvent:
+    assert isinstance(event, ResponseEvent), event
+    return event
 
 
 def said(event):
@@ -75,9 +80,9 @@ def test_a_name_beside_the_spelling_is_not_overlooked():
     decode = make_decode()
     decode(structured(NESTED), ())
 
-    more = decode(structured({**NESTED, "own_cost_usd": 0.25, "usage": {"cached": 1}}), ())
-    part = decode(structured({**MINIMAL, "tokens": {"input": 5}}), ())
-    twice = decode(structured({**NESTED, "input_tokens": 7}), ())
+    more = answer(decode(structured({**NESTED, "own_cost_usd": 0.25, "usage": {"cached": 1}}), ()))
+    part = answer(decode(structured({**MINIMAL, "tokens": {"input": 5}}), ()))
+    twice = answer(decode(structured({**NESTED, "input_tokens": 7}), ()))
 
     assert more.data.own_cost_usd == 0.25
     assert (part.data.input_tokens, part.data.output_tokens) == (5, 0)
@@ -99,7 +104,7 @@ def test_what_needs_more_than_other_names_is_not_learned(data):
 
 
 def test_an_alias_is_counted_for_every_event():
-    counts = Counter()
+    counts: Counter[str] = Counter()
     decode = make_decode(lambda what: counts.update([what]))
 
     for _ in range(5):
@@ -111,7 +116,7 @@ def test_an_alias_is_counted_for_every_event():
 def test_the_older_name_of_the_type_is_read_in_one_step_too():
     decode = make_decode()
     for _ in range(2):
-        assert decode(structured(MINIMAL, "llm.response.completed"), ()).type == RESPONSE_COMPLETED
+        assert answer(decode(structured(MINIMAL, "llm.response.completed"), ())).type == RESPONSE_COMPLETED
 
 
 def test_an_event_of_another_type_in_a_known_spelling_is_no_answer():
@@ -138,7 +143,7 @@ def test_parts_of_a_segment_outside_it_make_the_segment():
     decode = make_decode()
     decode(structured(PARTS), ())
 
-    event = decode(structured({**PARTS, "tenant": "other"}), ())
+    event = answer(decode(structured({**PARTS, "tenant": "other"}), ()))
 
     assert event.data.segment == SegmentParts(tenant="other", region="eu")
     assert hash(event.data.segment) == hash(msgspec.convert({"tenant": "other", "region": "eu"}, SegmentParts))

@@ -191,7 +191,7 @@ async def test_records_deleted_before_they_were_read_end_the_worker_also_while_i
     reader, fatal = FakeReader(), []
     lane = lane_of(reader)
     await lane.rebuild()
-    lane._on_fatal = lambda code, reason: fatal.append((code, reason))  # type: ignore[assignment]  # it returns here
+    lane._on_fatal = lambda code, reason: fatal.append((code, reason))  # type: ignore[assignment,return-value]  # it returns here
     reader.points[TP] = Committed(None, 40, 1000)
     reader.seeks.clear()
     assert lane.admit(batch(40, 3)) is None
