@@ -8,6 +8,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 KAFKA := $(PYTHON) deploy/kafka/kafka.py
+REGISTRY := $(PYTHON) deploy/registry/registry.py
 CODE := app agents tables deploy tests
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -84,6 +85,14 @@ kafka-stop: ## Stop it
 .PHONY: kafka-status
 kafka-status: ## Say whether it answers
 	@$(KAFKA) status
+
+.PHONY: registry
+registry: ## Start a schema registry (Apicurio) from Maven and wait until it answers (REGISTRY_PORT, default 18081)
+	@$(REGISTRY) start
+
+.PHONY: registry-stop
+registry-stop: ## Stop it
+	@$(REGISTRY) stop
 
 ##@ House-keeping
 

@@ -40,8 +40,8 @@ def worker(options: Options, agents: tuple[str, ...], agent: str | None, tee: Pa
 
     Several workers with the same settings share the work. Exit codes: 0 after SIGTERM; 5 no broker answered; 7 topics
     are missing or wrong; of a single agent also 3 a flush failed, 4 its state could not be loaded, 6 it crashed,
-    8 its supervisor is gone; 78 a folder cannot be written. A worker may be killed at any moment: nothing is lost or
-    counted twice.
+    8 its supervisor is gone, 9 the schema registry is down or refuses a schema; 78 a folder cannot be written. A
+    worker may be killed at any moment: nothing is lost or counted twice.
     """
     from app.adapters.telemetry.log import configure_logging
     from app.main import run_agent, run_supervisor

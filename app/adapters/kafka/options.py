@@ -16,7 +16,7 @@ EXIT_CRASH = 6
 """Exit code: the worker crashed for any other reason; the log says which."""
 EXIT_TOPICS = 7
 """Exit code: a topic is missing or wrong; the log says which, and the command that mends it."""
-EXIT_REGISTRY = 8
+EXIT_REGISTRY = 9
 """Exit code: the schema registry does not answer, or refuses a schema; the log says which."""
 
 ALARM_S = 120.0
