@@ -2,8 +2,8 @@
 
 A claim names a second: nothing appended after it can belong to an earlier one. That is true only where event time
 follows the clock; of replayed or compressed traffic nothing can be known, so its sources never claim, and their last
-minute closes when a later event arrives. A source that never had an event claims no more than the newest watermark of
-its neighbours in this worker, so it holds nobody back and does not run ahead of compressed time either.
+minute closes when a later event arrives. A source that never had an event claims no more than the newest watermark or
+claim of its neighbours in this worker, so it holds nobody back and does not run ahead of compressed time either.
 """
 
 from collections.abc import Iterable

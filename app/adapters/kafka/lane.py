@@ -19,7 +19,7 @@ from app.adapters.kafka.admit import Resync, admit
 from app.adapters.kafka.broker_clock import BrokerClock
 from app.adapters.kafka.changelog import Rows
 from app.adapters.kafka.fence import Committed, Fence, Verdict
-from app.adapters.kafka.idle import Stand, claim
+from app.adapters.kafka.idle import UNKNOWN, Stand, claim
 from app.adapters.kafka.options import EXIT_STATE, LaneOptions
 from app.core.batch import Batch
 from app.core.ids import stable_id
@@ -335,8 +335,11 @@ class Lane:
         if not self.options.idle_after_s:
             return dict.fromkeys(engines)
         sources = {name: engine for name, engine in engines.items() if isinstance(engine, Source)}
-        watermarks = [engine.watermark for engine in sources.values()]
-        return {name: self._idle_second(name, sources.get(name), watermarks) for name in engines}
+        heard = [name for name, engine in sources.items() if engine.watermark > UNKNOWN]
+        known = [sources[name].watermark for name in heard]
+        claims = {name: self._idle_second(name, sources[name], known) for name in heard}
+        known += [second for second in claims.values() if second is not None]
+        return {name: self._idle_second(name, sources.get(name), known) for name in engines} | claims
 
     def _idle_second(self, name: str, engine: Source | None, watermarks: Collection[int]) -> int | None:
         end = self.reader.log_end(self._tps[name]) if self.reader is not None and name in self._tps else None

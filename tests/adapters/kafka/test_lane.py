@@ -389,3 +389,20 @@ async def test_a_source_with_records_to_come_or_to_be_acked_is_not_idle():
         reader.end, engine.caught_up = end, caught_up
         await lane.commit()
     assert engine.idle == []
+
+
+async def test_a_source_without_any_event_follows_a_neighbour_that_is_idle():
+    reader = FakeReader()
+    other = TopicPartition("t", 1)
+    reader.owned.add(other)
+    reader.points[other] = Committed(None, 0, 1000)
+    lane = await built(reader, options=IDLE)
+    heard, never = lane.engines["t-0"], lane.engines["t-1"]
+    assert isinstance(heard, Counting)
+    assert isinstance(never, Counting)
+    heard.watermark, heard.appended_s, never.watermark = 995, 1000, -(1 << 60)
+    lane.clock.acked([ack(1100.0)], local_s=1100.0)
+    for end in (LogEnd(0, 1001.0), LogEnd(0, 1012.0)):
+        reader.end = end
+        await lane.commit()
+    assert (heard.idle, never.idle[-1]) == ([1006], 1006)
