@@ -25,8 +25,11 @@ HYSTERESIS = 0.02
 """Weights stay while no one would move by this much: a new split is not free for the gateway."""
 FLOOR_TOTAL = 0.02
 FLOOR_REQUESTS = 200.0
-SEGMENT_SD = 0.7
-"""Posterior sd inside shrunk segments is scaled by this (measured: pooling has already explored for them)."""
+SETTLED = 0.3
+YOUNG = 10.0
+YOUNG_SEGMENTED = 20.0
+"""Draws have ``SETTLED`` of the posterior's variance (narrower draws lose less: Chapelle and Li, 2011) and ``YOUNG`` /
+answers of it on top: a few scores say little of their own variance, and an arm unlucky at first must come back."""
 EVERYWHERE = "*"
 
 
@@ -80,10 +83,18 @@ def update(mix: Mix, minute: int, cells: dict[tuple[str, str], Cell], channel: s
 
 
 def reset_if_changed(mix: Mix, minute: int, objective: Objective) -> tuple[Mix, tuple[str, ...]]:
-    """Forget the past of arms that changed; also the names of those, in arm order."""
+    """Forget the past of arms that changed; also the names of those, in arm order.
+
+    An arm that changed has lost its place: no cap slows the way from it.
+    """
     arms = tuple(_reset(arm, minute, objective) for arm in mix.arms)
-    changed = tuple(new.name for new, old in zip(arms, mix.arms, strict=True) if new.resets != old.resets)
-    return msgspec.structs.replace(mix, arms=arms), changed
+    moved = [new.resets != old.resets for new, old in zip(arms, mix.arms, strict=True)]
+    if not any(moved):
+        return mix, ()
+    lost = [any(change and weight > 0.5 for change, weight in zip(moved, row, strict=True)) for row in mix.weights]
+    held = tuple(had and not gone for had, gone in zip(mix.held, lost, strict=True))
+    changed = tuple(arm.name for arm, change in zip(arms, moved, strict=True) if change)
+    return msgspec.structs.replace(mix, arms=arms, held=held), changed
 
 
 def reweighed(
@@ -121,7 +132,8 @@ def weights_of(mix: Mix) -> dict[str, dict[str, float]]:
 
 def best_chances(mix: Mix, objective: Objective, service: str, minute: int) -> Table:
     """P(arm is best), segments x arms, from ``DRAWS`` draws per segment seeded by service, segment and minute."""
-    means, sds = rewards(mix, objective)
+    means, errors = rewards(mix, objective)
+    sds = errors * _width(mix)
     rows = []
     for s, segment in enumerate(mix.segments):
         generator = np.random.Generator(np.random.PCG64(int(stable_id(service, segment, minute), 16)))
@@ -131,7 +143,7 @@ def best_chances(mix: Mix, objective: Objective, service: str, minute: int) -> T
 
 
 def rewards(mix: Mix, objective: Objective) -> tuple[Table, Table]:
-    """Posterior mean rewards and their sds, arms x segments."""
+    """Posterior mean rewards and their standard errors, arms x segments."""
     prior = _prior(mix)
     table = [[posterior(sums, prior, objective) for sums in arm.sums] for arm in mix.arms]
     means = np.array([[cell.mean for cell in row] for row in table])
@@ -140,7 +152,14 @@ def rewards(mix: Mix, objective: Objective) -> tuple[Table, Table]:
         return means, np.sqrt(variances)
     seen = np.array([[cell.n > 0 for cell in row] for row in table])
     means, variances = shrink(means, np.where(seen, variances, np.inf))
-    return means, SEGMENT_SD * np.sqrt(variances)
+    return means, np.sqrt(variances)
+
+
+def _width(mix: Mix) -> Table:
+    """Standard deviation of an arm's draws over its standard error, arms x 1."""
+    answers = np.array([[1.0 + sum(sums.n for sums in arm.sums)] for arm in mix.arms])
+    young = YOUNG if len(mix.segments) == 1 else YOUNG_SEGMENTED
+    return np.asarray(np.sqrt(SETTLED + young / answers))
 
 
 def _prior(mix: Mix) -> Means:

@@ -12,9 +12,8 @@ from app.core.backtest.features import features
 from app.core.backtest.policy import Problem
 from app.core.backtest.table import Floats
 from app.core.stats.reward import composite
+from app.core.weights import SETTLED, YOUNG
 
-SD = 0.5
-"""The draws' standard deviation over the posterior's: shrinkage has explored for the segments already."""
 FRESH = 0.05
 FRESH_LEAST = 40
 START_SD = 0.1
@@ -46,7 +45,7 @@ class Contextual:
         x = self._features[row]
         across = (x @ self._roots).reshape(self._weights.shape)
         spread = np.sqrt(np.einsum("ad,ad->a", across, across))
-        return int((self._weights @ x + SD * spread * self._rng.standard_normal(len(spread))).argmax())
+        return int((self._weights @ x + spread * self._rng.standard_normal(len(spread))).argmax())
 
     def learn(self, row: int, arm: int, quality: float | None, cost_usd: float, latency_ms: float) -> None:
         if quality is None:
@@ -83,7 +82,8 @@ class Contextual:
             self._weights[arm] = weights
             roots.append(np.linalg.cholesky(covariance))
             sds.append(sd)
-        self._roots = np.hstack(roots)
+        width = np.sqrt(SETTLED + YOUNG / np.maximum(1.0, self._y[:, 0]))
+        self._roots = np.hstack([factor * root for factor, root in zip(width, roots, strict=True)])
         self._own_sd = np.sqrt(np.mean(np.square(sds), axis=0))
 
     def _fitted(self, xx: Floats, xy: Floats, noise: float, sd: Floats) -> tuple[Floats, Floats, Floats]:

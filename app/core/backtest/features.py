@@ -1,6 +1,7 @@
 """What a prompt looks like in numbers: length, kinds of characters, task, hashed words. Known before any answer."""
 
 import re
+from itertools import pairwise
 from zlib import crc32
 
 import numpy as np
@@ -33,7 +34,7 @@ def features(problem: Problem) -> tuple[Floats, tuple[slice, ...]]:
     if problem.prompts is not None:
         blocks.append(np.array([_words(prompt) for prompt in problem.prompts]))
     edges = np.cumsum([0, *(block.shape[1] for block in blocks)]).tolist()
-    return np.hstack(blocks), tuple(slice(a, b) for a, b in zip(edges, edges[1:], strict=False))
+    return np.hstack(blocks), tuple(slice(a, b) for a, b in pairwise(edges))
 
 
 def _shape(prompt: str) -> list[float]:

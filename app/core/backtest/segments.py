@@ -10,7 +10,7 @@ from app.core.backtest.exploring import forced
 from app.core.backtest.policy import Problem
 from app.core.backtest.table import Floats
 from app.core.stats.shrinkage import shrink
-from app.core.weights import SEGMENT_SD
+from app.core.weights import SETTLED, YOUNG_SEGMENTED
 
 FRESH = 0.03
 FRESH_LEAST = 20
@@ -67,17 +67,18 @@ class Segments:
         means = variances = np.zeros((len(self._n[0]), len(self._n[0][0])))
         for component, factor in enumerate(scale):
             if factor and np.any(self._n[component]):
-                mean, variance = component_of(self._n[component], self._sum[component], self._squares[component])
+                sums = (np.array(kind[component]) for kind in (self._n, self._sum, self._squares))
+                mean, variance = component_of(*sums)
                 means, variances = means + factor * mean, variances + factor * factor * variance
-        means, variances = shrink(means, np.where(np.isfinite(variances), variances, np.inf))
-        self._means, self._sds = means.T.tolist(), (SEGMENT_SD * np.sqrt(variances.T)).tolist()
+        means, variances = shrink(means, variances)
+        width = SETTLED + YOUNG_SEGMENTED / np.maximum(1.0, np.sum(self._n[0], axis=1))
+        self._means, self._sds = means.T.tolist(), np.sqrt(variances.T * width).tolist()
 
 
-def component_of(counts: Floats, totals: Floats, squares: Floats) -> tuple[Floats, Floats]:
+def component_of(n: Floats, total: Floats, squares: Floats) -> tuple[Floats, Floats]:
     """Means and the variances of those means, arms x segments; variance infinity where there is nothing."""
-    n, total, square = np.array(counts), np.array(totals), np.array(squares)
     mean = total / np.maximum(n, 1.0)
-    within = np.maximum(0.0, square - total * mean)
+    within = np.maximum(0.0, squares - total * mean)
     df = np.maximum(n - 1.0, 0.0)
     everywhere = within.sum() / max(1.0, df.sum())
     arm = (within.sum(axis=1) + VARIANCE_DF * everywhere) / (df.sum(axis=1) + VARIANCE_DF)

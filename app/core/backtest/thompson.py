@@ -1,16 +1,14 @@
 """Policy ``thompson``: Gaussian Thompson sampling with empirical variances (Thompson, 1933), once per request.
 
-The draws' variance is the posterior's times ``SETTLED`` (narrower draws lose less: Chapelle and Li, 2011), widened by
-``YOUNG`` / answers: a few 0/1 scores say little of their own variance, and an arm unlucky at first must come back.
+The width of the draws is that of production (``app.core.weights``): wide while an arm is young, narrower later.
 """
 
 from math import sqrt
 
 from app.core.backtest.exploring import Exploring
 from app.core.backtest.policy import Problem
+from app.core.weights import SETTLED, YOUNG
 
-SETTLED = 0.3
-YOUNG = 10.0
 BLOCK = 4096
 
 
