@@ -40,6 +40,7 @@ class _Window(msgspec.Struct, frozen=True, array_like=True):
     late: Late
     sources: int
     complete: bool
+    shadowed: int = 0
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -55,7 +56,7 @@ _decode = msgspec.msgpack.Decoder(_Kept).decode
 def encode_windows(kept: KeptWindows) -> bytes:
     """The bytes of ``kept``."""
     windows = [
-        _Window(w.size_s, w.start_s, [_packed(a) for a in w.arms], w.late, w.sources, w.complete)
+        _Window(w.size_s, w.start_s, [_packed(a) for a in w.arms], w.late, w.sources, w.complete, w.shadowed)
         for w in kept.windows.open
     ]
     return _encode(_Kept(kept.applied, windows, kept.analysis))
@@ -65,7 +66,8 @@ def decode_windows(value: bytes) -> KeptWindows:
     """Inverse of ``encode_windows``; ``msgspec.MsgspecError`` or ``ValueError`` when the bytes are none."""
     kept = _decode(value)
     windows = [
-        Window(w.size_s, w.start_s, [_unpacked(a) for a in w.arms], w.late, w.sources, w.complete) for w in kept.windows
+        Window(w.size_s, w.start_s, [_unpacked(a) for a in w.arms], w.late, w.sources, w.complete, w.shadowed)
+        for w in kept.windows
     ]
     return KeptWindows(kept.applied, Windows(windows), kept.analysis)
 
