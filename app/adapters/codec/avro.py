@@ -107,14 +107,17 @@ def _parsed(text: str) -> Schema | None:
         schema: Schema = fastavro.parse_schema(msgspec.json.decode(text))
     except Exception:  # noqa: BLE001 - whatever is registered there, it is no Avro schema
         return None
-    return schema
+    ours = schema_named(str(schema.get("name", ""))) if isinstance(schema, dict) else None
+    return ours if schema == ours else schema  # the very same: then nothing has to be resolved for each record
 
 
 def _decoded(raw: bytes, written: Schema, ours: dict[str, Any] | None) -> dict[str, Any]:
-    same = isinstance(written, dict) and ours is not None and written.get("name") == ours["name"]
+    older = (
+        ours is not None and written is not ours and isinstance(written, dict) and written.get("name") == ours["name"]
+    )
     source = io.BytesIO(raw)
     try:
-        data = fastavro.schemaless_reader(source, written, ours if same else None)
+        data = fastavro.schemaless_reader(source, written, ours if older else None)
     except Exception as error:  # noqa: BLE001 - fastavro raises whatever its parts raise, on bytes anybody may send
         raise UnreadableError("bad_avro", f"{type(error).__name__}: {error}") from None
     if source.tell() != len(raw):

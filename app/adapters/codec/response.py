@@ -28,11 +28,21 @@ def _in_one_step(data: bytes) -> Response | None:
         return None
 
 
+def _as_it_is(data: dict[str, Any]) -> Response | None:
+    """The response in ``data`` with canonical names only; None when it takes more."""
+    try:
+        return msgspec.convert(data, Response)
+    except (ValueError, RecursionError):
+        return None
+
+
 def response_event(envelope: Envelope, count: Count) -> ResponseEvent:
     """The event in ``envelope``; its type becomes the canonical one. Raises ``UnreadableError``."""
-    response = None if is_avro(envelope.content_type) else _in_one_step(require_data(envelope))
-    if response is None:
-        response = _translated(data_of(envelope), count)
+    if is_avro(envelope.content_type):
+        data = data_of(envelope)
+        response = _as_it_is(data) or _translated(data, count)
+    else:
+        response = _in_one_step(require_data(envelope)) or _translated(data_of(envelope), count)
     return ResponseEvent(envelope.id, envelope.source, RESPONSE_COMPLETED, response, envelope.time)
 
 
