@@ -79,7 +79,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 def declared(topics: Topics) -> tuple[Topic, ...]:
     """Every topic under its name from settings, in the order of the flow."""
-    return tuple(_topic(topics, *row) for row in _TABLE)
+    return tuple(_topic(topics, *row) for row in _TABLE if getattr(topics, row[0]))
 
 
 def plan(wanted: Iterable[Topic], existing: Mapping[str, Existing]) -> list[Difference]:

@@ -32,7 +32,13 @@ class Topics(Section, frozen=True, kw_only=True):
 
     responses: TopicName = "llm.responses"
     feedback: TopicName = "llm.feedback"
-    spans: TopicName = "otlp_spans"
+    spans: Annotated[
+        str,
+        Meta(
+            pattern=r"^([A-Za-z0-9._-]{1,249})?$",
+            description="Spans of the Collector's Kafka exporter; empty: none are read.",
+        ),
+    ] = "otlp_spans"
     requests: TopicName = "llm.requests"
     metrics: TopicName = "llm.metrics"
     sentinel_anomaly: TopicName = "llm.sentinel.anomaly.detected"

@@ -206,6 +206,7 @@ commit_interval_s = 0.5
 
 [topics]
 partitions = 4
+spans = ""  # a partition that never gets an event would hold every close while event time is compressed
 
 [ingest]
 flush_s = 0.05

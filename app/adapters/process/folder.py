@@ -19,7 +19,7 @@ def make_usable(folder: Path, setting: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"x")
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another agent of this worker may have been faster
     except OSError as error:
         raise FolderError(
             f"cannot write to the folder {folder} ({error.strerror}): free it, or set {setting} to another. "
