@@ -58,7 +58,9 @@ def problem_of(table: Table, objective: Objective, seed: int) -> Problem:
 
 
 def play(table: Table, policy: Policy, terms: Terms) -> Played:
-    """Every request of every pass, one decision each."""
+    """Every request of every pass, one decision each. ``TableError`` for terms that have no meaning on a log."""
+    if table.logged and (terms.passes > 1 or terms.degrade is not None):
+        raise TableError("this table is a log (some q_ are empty): it can be played once, and without a degraded arm")
     rng = np.random.default_rng(terms.seed)
     rows = _order(table.requests, terms, rng)
     scored = (rng.random(len(rows)) < terms.score_rate).tolist()
