@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 STOP_S = 20.0
 """After SIGTERM an agent leaves in order; past this it just leaves, which only lengthens the re-read."""
+PATIENCE_S = 30.0
+"""How long beyond ``kafka.broker_wait_s`` a process may be without its partitions; rebalances take less."""
 ASK_S = 2.0
 
 
@@ -76,6 +78,7 @@ class _Worker:
         self._settings, self._name, self._tee, self._supervised = settings, name, tee, supervised
         self._stop = asyncio.Event()
         self._host: Host | None = None
+        self._watch: asyncio.Future[None] | None = None
         self._began = time.monotonic()
 
     async def run(self) -> int:
@@ -99,6 +102,7 @@ class _Worker:
         async with aiohttp.ClientSession() as session:
             self._host = make_host(self._settings, self._name, existing, self._fatal, tee=self._tee, session=session)
             await self._until_stopped(self._host.start())
+            self._watch = asyncio.ensure_future(self._until_out_of_the_group(self._host))
             await self._until_stopped(self._host.crashed())
             if not self._stop.is_set():
                 if is_unusable(failed := self._host.failed):
@@ -108,6 +112,15 @@ class _Worker:
                 self._fatal(EXIT_CRASH, f"{self._name} crashed: {failed!r}")
             await self._leave(self._host)
         return 0
+
+    async def _until_out_of_the_group(self, host: Host) -> None:
+        """End a process that has had no partitions assigned for too long: its client may have given up in silence."""
+        limit_s, ready_at = self._settings.kafka.broker_wait_s + PATIENCE_S, time.monotonic()
+        while time.monotonic() - ready_at < limit_s or self._stop.is_set():
+            await asyncio.sleep(1.0)
+            if host.ready:
+                ready_at = time.monotonic()
+        self._fatal(EXIT_CRASH, f"{self._name} has been out of its consumer group for {limit_s:g} s: starting again")
 
     async def _until_stopped(self, work: Any) -> Any:
         """The result of ``work``, or None when the process was asked to stop first (the work is cancelled)."""

@@ -10,36 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-import msgspec
-
 from app.adapters.kafka.mock import MockCluster
+from tests.chaos import evidence
 from tests.chaos.broker import OwnBroker, own_broker, why_no_kafka
+from tests.chaos.result import Result
 from tests.chaos.scenario import Scenario, Size
 from tests.chaos.scenarios import SCENARIOS
-from tests.chaos.verdict import Verdict
 from tests.chaos.world import World
 from tests.e2e.harness.broker import Broker
 
 BESIDE = 3
 """Scenarios side by side: two cores."""
 LONG_S = 28 * 60.0
-
-
-class Result(msgspec.Struct):
-    """One scenario, one seed. ``failed``: why there is no verdict; ``folder``: its logs, kept when it is not exact."""
-
-    name: str
-    seed: int
-    took_s: float
-    verdict: Verdict | None
-    failed: str
-    said: list[str]
-    notes: dict[str, str]
-    folder: Path
-
-    @property
-    def exact(self) -> bool:
-        return self.verdict is not None and self.verdict.exact
 
 
 def main(seed: int, only: str, *, long: bool) -> int:
@@ -53,7 +35,7 @@ def main(seed: int, only: str, *, long: bool) -> int:
         _say(f"skipped: {missing}")
         return 0
     _say(f"seed {seed}{', long' if long else ''}: {', '.join(s.name for s in chosen)}")
-    began = time.monotonic()
+    began, first = time.monotonic(), seed
     results: list[Result] = []
     with own_broker() as broker:
         while not results or (long and all(r.exact for r in results) and time.monotonic() - began < LONG_S):
@@ -63,6 +45,9 @@ def main(seed: int, only: str, *, long: bool) -> int:
     _say(f"{len(results) - len(wrong)} of {len(results)} exact in {time.monotonic() - began:.0f} s")
     for result in wrong:
         _say(f"again with: make chaos SEED={result.seed} ONLY={result.name}{' LONG=1' if long else ''}")
+    if not only:
+        command = f"make chaos SEED={first}{' LONG=1' if long else ''}"
+        _say(f"written: {evidence.write(results, SCENARIOS, command)}")
     return 1 if wrong else 0
 
 

@@ -28,7 +28,13 @@ SCENARIOS: tuple[Scenario, ...] = (
         "retention", "committed offset behind retention: exit, then accept; and while a worker runs", state.retention
     ),
     Scenario("folder", "state folder that cannot be made, full disk, rubbish in the folder", state.folder),
-    Scenario("mock", "kill -9 and SIGTERM on the mock cluster", faulty.mock, mock=True),
+    Scenario(
+        "mock",
+        "kill -9 and SIGTERM on the mock cluster",
+        faulty.mock,
+        mock=True,
+        overrides={"kafka__broker_wait_s": "5"},  # its group coordinator sometimes refuses a member for good
+    ),
     Scenario("broker", "broker kill -9 and restart; broker stopped; then kill -9 of all", faulty.broker, alone=True),
     Scenario(
         "recovery",

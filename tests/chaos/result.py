@@ -1,0 +1,24 @@
+"""What came of one scenario with one seed."""
+
+from pathlib import Path
+
+import msgspec
+
+from tests.chaos.verdict import Verdict
+
+
+class Result(msgspec.Struct):
+    """One scenario, one seed. ``failed``: why there is no verdict; ``folder``: its logs, kept when it is not exact."""
+
+    name: str
+    seed: int
+    took_s: float
+    verdict: Verdict | None
+    failed: str
+    said: list[str]
+    notes: dict[str, str]
+    folder: Path
+
+    @property
+    def exact(self) -> bool:
+        return self.verdict is not None and self.verdict.exact
