@@ -78,6 +78,8 @@ def _belongs(signal: Signal, incident: Incident, now_s: int) -> bool:
     first = incident.signal
     if signal.key in incident.seen:
         return True
+    if "waste" in (signal.family, first.family):  # of each kind on its own
+        return False
     if signal.arm != first.arm and EVERY not in (signal.arm, first.arm):
         return False
     families = {key.partition("|")[0] for key in incident.seen}

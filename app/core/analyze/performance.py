@@ -1,13 +1,13 @@
 """Performance: latency (typical, p95, p99), failed answers, time to the first token, output speed.
 
 Typical latency is a CUSUM on its logarithm. Percentiles are judged by the share of answers beyond them: with a limit in
-the document 5 % (1 %) is what is promised; without one, the limit is the percentile of the first full hour and the
-share is what is usual. Failed answers are an e-detector, against the limit or against what is usual. The time to the
-first token and output speed are pane series.
+the document 5 % (1 %) is what is promised; without one, the limit is the percentile of the first full hour, and the
+share is what is usual, told a pane later than the mean would be. Failed answers are an e-detector, against the limit or
+against what is usual. The time to the first token and output speed are pane series.
 """
 
 from collections.abc import Callable
-from math import log
+from math import exp, log
 
 import msgspec
 
@@ -83,7 +83,7 @@ def _means(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, l
     limits, key = scope.limits(cell.n), scope.key("latency", "mean")
 
     def slower(out: Excursion) -> Signal | None:
-        times = (2.718281828459045 ** min(50.0, out.value - out.usual) - 1) / max(tolerance, 1e-9)
+        times = (exp(min(50.0, out.value - out.usual)) - 1.0) / max(tolerance, 1e-9)
         if out.value <= out.usual or times < WORTH:
             return None
         return scope.signal("performance", key, "latency-rise", LATENCY, out, times, n=cell.n)
@@ -157,11 +157,12 @@ def _tails(state: Performance, scope: Scope, pane: Histogram, hour: Histogram) -
         key = scope.key("latency", name)
 
         def slower(out: Excursion, key: str = key, name: str = name, metric: Metric = metric) -> Signal | None:
-            times = min(3.9, out.value / max(out.usual, 1e-9) - 1.0)  # a share, not a latency: never critical
+            times = min(1.9, out.value / max(out.usual, 1e-9) - 1.0)  # a share is not a latency: a warning
             return scope.signal("performance", key, f"latency-{name}-rise", metric, out, times) if times >= 1 else None
 
         watch, moved = step_rate(tail.share, beyond(pane, tail.bucket), n, scope.limits(n).e_limit, scope.now_s)
-        watch, said = told(watch, moved, key, slower)
+        # the mean says it more plainly, so it speaks first
+        watch, said = told(watch, "" if moved == "raised" else moved, key, slower)
         tails[name] = Tail(tail.bucket, watch)
         notes += said
     return msgspec.structs.replace(state, tails=tails), notes
@@ -174,7 +175,7 @@ def _pace(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, li
         key = scope.key("latency", "ttft")
 
         def later(out: Excursion) -> Signal | None:
-            times = (2.718281828459045 ** min(50.0, out.value - out.usual) - 1) / tolerance
+            times = (exp(min(50.0, out.value - out.usual)) - 1.0) / tolerance
             return scope.signal("performance", key, "ttft-rise", TTFT, out, times) if times >= WORTH else None
 
         ttft, moved = step_ring(
@@ -186,7 +187,7 @@ def _pace(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, li
         key_speed = scope.key("latency", "speed")
 
         def slower(out: Excursion) -> Signal | None:
-            times = (2.718281828459045 ** min(50.0, out.usual - out.value) - 1) / tolerance
+            times = min(1.9, (exp(min(50.0, out.usual - out.value)) - 1.0) / tolerance)
             return scope.signal("performance", key_speed, "slow-output", THROUGHPUT, out, times) if times >= 1 else None
 
         x = log(1000.0 * cell.output_tokens / cell.latency_ms)

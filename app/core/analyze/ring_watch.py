@@ -25,7 +25,9 @@ MAD_SD = 1.4826
 
 
 class RingWatch(msgspec.Struct, frozen=True, array_like=True):
-    """``packed``: the values, oldest first; ``up``, ``down``: evidence in nats; ``panes``: since it was last 0."""
+    """``packed``: the values, oldest first; ``up``, ``down``: evidence in nats; ``panes``: since it was last 0;
+    ``centre`` and ``scale``: the reference, renewed at the main cadence (``scale`` 0: there is none yet).
+    """
 
     packed: bytes = b""
     up: float = 0.0
@@ -33,7 +35,8 @@ class RingWatch(msgspec.Struct, frozen=True, array_like=True):
     panes_up: int = 0
     panes_down: int = 0
     out: Excursion | None = None
-    scale: float = FLOOR
+    centre: float = 0.0
+    scale: float = 0.0
 
 
 def unpacked(watch: RingWatch) -> tuple[float, ...]:
@@ -54,7 +57,7 @@ def step_ring(watch: RingWatch, x: float, limit: float, now_s: int, *, main: boo
     values = unpacked(watch)
     if len(values) < WARM:
         return RingWatch(packed((*values, x))), ""
-    centre, scale = reference(values[:-LAG])
+    centre, scale = (watch.centre, watch.scale) if watch.scale and not main else reference(values[:-LAG])
     z = min(CLIP, max(-CLIP, (x - centre) / scale))
     up, down = max(0.0, watch.up + z - 0.5), max(0.0, watch.down - z - 0.5)
     grown = RingWatch(
@@ -64,6 +67,7 @@ def step_ring(watch: RingWatch, x: float, limit: float, now_s: int, *, main: boo
         watch.panes_up + 1 if up else 0,
         watch.panes_down + 1 if down else 0,
         None,
+        centre,
         scale,
     )
     if max(up, down) < limit:

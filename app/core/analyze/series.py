@@ -91,7 +91,7 @@ def step_mean(watch: MeanWatch, pane: Sums, limit: float, now_s: int, floor: flo
     detector = cusum.update(watch.detector, pane, limit=limit, floor=floor)
     if not cusum.alarm(detector, limit):
         return MeanWatch(detector), ""
-    usual, value = detector.normal.reference.mean, _found(detector, pane.n, floor)
+    usual, value = detector.normal.reference.mean, _found(detector, pane, floor)
     return MeanWatch(detector, Excursion(now_s, value, usual, n=float(pane.n), total=pane.n * value)), "raised"
 
 
@@ -116,13 +116,18 @@ def step_rate(
     if not e_detector.alarm(detector, limit):
         return grown, ""
     usual = e_detector.expected_rate(detector.normal) if promised is None else promised
-    value = max(grown.bad / grown.n, min(0.999, 1.1 * usual))
+    value = max(grown.bad / grown.n, _at_least(bad / n, n), min(0.999, 1.1 * usual))
     return RateWatch(detector, Excursion(now_s, value, usual, n=grown.n, total=grown.n * value)), "raised"
 
 
 def spread(reference: Reference, floor: float = 0.0) -> float:
     """Standard deviation of one observation, as far as panes are concerned."""
     return scale(reference, floor) * math.sqrt(reference.dispersion)
+
+
+def _at_least(rate: float, n: int) -> float:
+    """What the newest pane alone proves: its rate less two standard errors."""
+    return rate - 2.0 * math.sqrt(rate * (1.0 - rate) / n)
 
 
 def further(out: Excursion, n: float, total: float, gain: float) -> Excursion:
@@ -140,12 +145,17 @@ def back(out: Excursion) -> bool:
     return out.clean >= CLEAN_PANES and out.recovery >= SURE
 
 
-def _found(detector: Cusum, n: int, floor: float) -> float:
-    """The mean since the change began, from the evidence: up = d (sum z - d n / 2)."""
-    reference, d = detector.normal.reference, cusum.shift(n)
-    up, count = (detector.up, detector.n_up) if detector.up >= detector.down else (detector.down, detector.n_down)
-    moved = up / (d * max(1, count)) + 0.5 * d
-    return reference.mean + (moved if detector.up >= detector.down else -moved) * spread(reference, floor)
+def _found(detector: Cusum, pane: Sums, floor: float) -> float:
+    """The mean since the change began, from the evidence: up = d (sum z - d n / 2); or what the newest pane alone
+    proves, if that is farther away.
+    """
+    reference, d = detector.normal.reference, cusum.shift(pane.n, detector.normal.reference.n)
+    up = detector.up >= detector.down
+    nats, count = (detector.up, detector.n_up) if up else (detector.down, detector.n_down)
+    shift = (pane.total / pane.n - reference.mean) / spread(reference, floor)
+    newest = (shift if up else -shift) - 2.0 / math.sqrt(pane.n)
+    moved = max(nats / (d * max(1, count)) + 0.5 * d, newest)
+    return reference.mean + (moved if up else -moved) * spread(reference, floor)
 
 
 def _between(out: Excursion) -> tuple[float, float]:
