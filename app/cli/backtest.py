@@ -202,7 +202,7 @@ def _draw(
             (run.score.policy, run.score.reward.doubly_robust) for run in runs if isinstance(run.score, LogScore)
         )
         spans = [Span(name, estimate.value, estimate.low, estimate.high) for name, estimate in estimates]
-        draw_spans(plot, f"{title}: reward, doubly robust with 95 % intervals", spans)
+        draw_spans(plot, f"{title}: reward, doubly robust with intervals that hold 19 times in 20", spans)
     else:
         curves = [Curve(run.score.policy, gaps(read, objective, run.played, degrade).cumsum().tolist()) for run in runs]
         draw_curves(plot, f"{title}: reward behind the best fixed arm, summed over requests", curves)

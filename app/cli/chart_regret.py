@@ -41,7 +41,7 @@ def draw_spans(file: Path, title: str, spans: Sequence[Span]) -> None:
 def _curves(curves: Sequence[Curve]) -> Iterator[Mark]:
     low = min(0.0, *(min(curve.values, default=0.0) for curve in curves))
     high = max(low + 1e-9, *(max(curve.values, default=0.0) for curve in curves))
-    for level in (low, 0.0, high):
+    for level in (low, 0.0, high) if low < -0.04 * (high - low) else (0.0, high):
         yield Box(LEFT, _y(level, low, high), RIGHT - LEFT, 1, FAINT)
         yield Words(LEFT - 6, _y(level, low, high), f"{level:.4g}", GREY, "end")
     yield Words(RIGHT, HEIGHT - 20, f"{len(curves[0].values)} requests", GREY, "end")
@@ -65,7 +65,7 @@ def _spans(spans: Sequence[Span]) -> Iterator[Mark]:
     scale = (RIGHT - 2 * LEFT) / max(high - low, 1e-9)
     for i, span in enumerate(spans):
         y, colour = TOP + 30 * i, COLOURS[i % len(COLOURS)]
-        yield Words(LEFT + 40, y, span.name, colour, "end")
+        yield Words(2 * LEFT - 8, y, span.name, colour, "end")
         yield Box(2 * LEFT + scale * (span.low - low), y - 1, max(1.0, scale * (span.high - span.low)), 2, colour)
         yield Box(2 * LEFT + scale * (span.value - low) - 3, y - 4, 7, 8, colour)
         yield Words(RIGHT + 12, y, f"{span.value:.4f}", colour)

@@ -52,7 +52,7 @@ def propensities(table: Table) -> Floats:
     inside = np.zeros((len(table.segments), len(table.arms)))
     np.add.at(inside, table.segment, called)
     shares = (inside + SEGMENT_N * overall) / (counts[:, None] + SEGMENT_N)
-    found = np.maximum(LEAST, shares[table.segment])
+    found: Floats = np.maximum(LEAST, shares[table.segment])
     if table.propensity is None:
         return found
     return np.asarray(np.where(table.called, table.propensity[:, None], found))
