@@ -72,6 +72,10 @@ chaos: .venv/.dev ## Exactness while things go wrong, on a real Kafka of its own
 calibrate: .venv/.dev ## Measure every rule against its goals, into docs/evidence (<= 10 min; FULL=1 for more, NAB=DIR adds its series)
 	@$(BIN)/python -m benchmarks.calibrate $(if $(FULL),--times 5) $(if $(NAB),--nab $(NAB))
 
+.PHONY: faults
+faults: .venv/.dev ## Every fault of the simulator: found after how many minutes, by whom, false alarms (SEEDS=3)
+	@$(BIN)/python -m benchmarks.faults $(or $(SEEDS),3)
+
 ##@ Kafka on this machine (KAFKA_PORT, default 9092)
 
 .PHONY: kafka

@@ -35,7 +35,7 @@ from app.sim.traces import TraceName
 
 START_S = 1_700_000_100 // 900 * 900
 WARM, LASTS, AFTER = 240, 90, 120
-QUIET_HOURS = 24
+QUIET_HOURS = 12
 LATENESS_S = 30
 SERVICE, ARM = "support", "large"
 SERIES = 2 * 12 + 8
