@@ -76,10 +76,18 @@ def _write(effort: Effort, parts: list[str], missed: list[str], start: float) ->
         f"![{caption}]({name})"
         for name, caption in (("change-mean.svg", "CUSUM of the mean"), ("change-rate.svg", "e-detector on a rate"))
     )
-    seconds = time.monotonic() - start
-    ran = f"\n{effort.times:g} x the standard replicates, {effort.workers} processes, {seconds / 60:.1f} minutes.\n"
+    wall, cpu = time.monotonic() - start, _cpu_s()
+    ran = (
+        f"\n{effort.times:g} x the standard replicates in {effort.workers} processes: {cpu / 60:.1f} minutes of processor "
+        f"time, {wall / 60:.1f} minutes on the clock.\n"
+    )
     said = "## Goals missed\n\n" + ("\n".join(f"- {one}" for one in missed) or "None.") + "\n"
     (EVIDENCE / "calibration.md").write_text("\n".join([INTRODUCTION, ran, said, *parts, shown + "\n"]))
+
+
+def _cpu_s() -> float:
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 def _arguments() -> argparse.Namespace:

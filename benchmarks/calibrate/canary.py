@@ -17,23 +17,23 @@ BETA = {"quality_sd": 0.11, "quality": 0.85}
 MANY_MINUTES = {1: 1_500, 5: 3_000, 20: 5_000}
 """Longest trial by requests a session: fewer independent sessions take longer to say the same."""
 GOOD: dict[str, tuple[World, float, int]] = {  # world, goal of false rollbacks, standard replicates
-    "Bernoulli .90": (World(), 0.006, 500),
-    "Beta scores, sd .11": (World(**BETA), 0.006, 400),
-    "latency sigma 1.0": (World(latency_sigma=1.0), 0.006, 400),
-    "daily trend of 5 points": (World(**TREND), 0.003, 500),
-    "trend, and a bandit that moves the mix": (World(**MOVING), 0.003, 1000),
-    "5 requests a session": (World(session_size=5), 0.006, 100),
-    "20 requests a session": (World(session_size=20), 0.006, 100),
+    "Bernoulli .90": (World(), 0.006, 400),
+    "Beta scores, sd .11": (World(**BETA), 0.006, 300),
+    "latency sigma 1.0": (World(latency_sigma=1.0), 0.006, 300),
+    "daily trend of 5 points": (World(**TREND), 0.003, 400),
+    "trend, and a bandit that moves the mix": (World(**MOVING), 0.003, 800),
+    "5 requests a session": (World(session_size=5), 0.006, 60),
+    "20 requests a session": (World(session_size=20), 0.006, 50),
 }
 BAD: dict[str, tuple[World, int]] = {
-    "-4.5 points, Bernoulli .90": (World(quality_change=-0.045), 600),
-    "-4.5 points, trend and moving mix": (World(quality_change=-0.045, **MOVING), 400),
-    "-4.5 points, Beta": (World(quality_change=-0.045, **BETA), 300),
-    "-5 points, Bernoulli .90": (World(quality_change=-0.05), 300),
-    "-10 points": (World(quality_change=-0.10), 300),
-    "+20 % latency": (World(latency_change=0.2), 300),
-    "-4.5 points, 5 a session": (World(quality_change=-0.045, session_size=5), 100),
-    "-4.5 points, 20 a session": (World(quality_change=-0.045, session_size=20), 100),
+    "-4.5 points, Bernoulli .90": (World(quality_change=-0.045), 400),
+    "-4.5 points, trend and moving mix": (World(quality_change=-0.045, **MOVING), 300),
+    "-4.5 points, Beta": (World(quality_change=-0.045, **BETA), 200),
+    "-5 points, Bernoulli .90": (World(quality_change=-0.05), 200),
+    "-10 points": (World(quality_change=-0.10), 200),
+    "+20 % latency": (World(latency_change=0.2), 200),
+    "-4.5 points, 5 a session": (World(quality_change=-0.045, session_size=5), 60),
+    "-4.5 points, 20 a session": (World(quality_change=-0.045, session_size=20), 50),
 }
 
 

@@ -56,7 +56,7 @@ def mapped(effort: Effort, work: Callable[..., T], jobs: Sequence[tuple[Any, ...
     if effort.workers == 1:
         return [work(*job) for job in jobs]
     with ProcessPoolExecutor(effort.workers) as pool:
-        return list(pool.map(work, *zip(*jobs, strict=True)))
+        return list(pool.map(work, *zip(*jobs, strict=True), chunksize=max(1, len(jobs) // (16 * effort.workers))))
 
 
 def markdown(table: Table) -> str:

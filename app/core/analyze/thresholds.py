@@ -2,7 +2,7 @@
 
 The budget of a service is shared by its watched series: each may alarm falsely once per ``arl_panes`` panes. From that,
 
-    CUSUM       level with this average run and a third more, for the error of the reference (Siegmund's approximation)
+    CUSUM       level with this average run and half more, for the error of the reference (Siegmund's approximation)
     variance    level measured for it
     e-detector  M >= arl_panes: a bound, not an approximation, because it is counted in panes
     tests that run every W panes (two windows, KS, PSI, z, MAD)   p = W / arl_panes, as a p-value or as |z|
@@ -12,7 +12,7 @@ trends) alarm more often whatever the threshold, so watch what is left after the
 
 >>> auto = tuned(Budget(alarms_per_week=1.0, series=12), samples_per_pane=100)
 >>> round(auto.arl_panes), round(auto.cusum, 1), round(auto.z, 2)
-(120960, 10.8, 4.46)
+(120960, 10.9, 4.46)
 """
 
 import math
@@ -25,7 +25,7 @@ PANES_A_WEEK = 10_080
 LEAST_ARL_PANES = 20.0
 """No budget makes a rule that alarms every few minutes."""
 MOST_ARL_PANES = 1e9
-REFERENCE_ERROR = 4.0 / 3.0
+REFERENCE_ERROR = 1.5
 
 
 class Budget(msgspec.Struct, frozen=True, array_like=True):
