@@ -6,7 +6,8 @@ Bounds are part of the types, so a value outside them is a decoding error, never
 """
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import msgspec
@@ -232,8 +233,7 @@ def _second(time: str) -> int:
         return NO_TIME
 
 
+@lru_cache(maxsize=4096)
 def rfc3339(epoch: int) -> str:
     """``epoch`` seconds as ``YYYY-MM-DDTHH:MM:SSZ``."""
-    from datetime import UTC
-
     return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

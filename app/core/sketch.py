@@ -11,7 +11,7 @@ True
 """
 
 import math
-from operator import sub
+from collections.abc import Sequence
 
 GAMMA = 1.02
 _SCALE = 1 / math.log(GAMMA)
@@ -42,33 +42,45 @@ def merge_into(total: Histogram, other: Histogram) -> None:
 
 def quantile(histogram: Histogram, q: float) -> float:
     """Nearest-rank ``q``-quantile, q in [0, 1]; 0.0 for an empty histogram."""
+    return quantiles(histogram, (q,))[0]
+
+
+def quantiles(histogram: Histogram, qs: Sequence[float]) -> list[float]:
+    """``quantile`` of each of the ascending ``qs``, in one pass."""
     n = sum(histogram.values())
-    if n == 0:
-        return 0.0
-    rank = max(1, math.ceil(q * n))
-    for k in sorted(histogram):
-        rank -= histogram[k]
-        if rank <= 0:
-            break
-    return 2 * GAMMA**k / (GAMMA + 1)
+    found: list[float] = []
+    seen = k = 0
+    buckets = iter(sorted(histogram))
+    for q in qs if n else ():
+        rank = max(1, math.ceil(q * n))
+        while seen < rank:
+            k = next(buckets)
+            seen += histogram[k]
+        found.append(2 * GAMMA**k / (GAMMA + 1))
+    return found or [0.0] * len(qs)
 
 
 def pack(histogram: Histogram) -> bytes:
     """Sorted (bucket step, count) pairs as LEB128 varints; about 2 bytes a bucket."""
-    keys = sorted(histogram)
-    flat = [0] * (2 * len(keys))
-    flat[::2] = map(sub, keys, (_LOWEST, *keys))
-    flat[1::2] = map(histogram.__getitem__, keys)
-    if max(flat, default=0) < 0x80:  # one byte each: usual, and six times as fast
-        return bytes(flat)
     out = bytearray()
-    for value in flat:
-        rest = value
-        while rest >= 0x80:
-            out.append(rest & 0x7F | 0x80)
-            rest >>= 7
-        out.append(rest)
+    previous = _LOWEST
+    for k in sorted(histogram):
+        step, n = k - previous, histogram[k]
+        previous = k
+        if step < 0x80 and n < 0x80:  # nearly all: both are one byte
+            out.append(step)
+            out.append(n)
+        else:
+            _add_varint(out, step)
+            _add_varint(out, n)
     return bytes(out)
+
+
+def _add_varint(out: bytearray, value: int) -> None:
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
 
 
 def unpack(packed: bytes) -> Histogram:

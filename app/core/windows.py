@@ -18,7 +18,7 @@ from app.core.ids import stable_id
 from app.core.open_pane import UNATTRIBUTED
 from app.core.outputs import AGGREGATE, Output, OutputRole
 from app.core.pane import ClosedPane
-from app.core.sketch import Histogram, merge_into, pack, quantile
+from app.core.sketch import Histogram, merge_into, pack, quantiles
 
 SIZES_S = (60, 300, 900, 3600)
 
@@ -204,7 +204,7 @@ def _row(
 def _latency(cell: Cell, histogram: Histogram | None) -> dict[str, float]:
     values = {"mean": cell.latency_ms / cell.n if cell.n else 0.0, "max": cell.latency_ms_max}
     if histogram is not None:
-        values |= {f"p{round(100 * q)}": quantile(histogram, q) for q in (0.5, 0.95, 0.99)}
+        values |= zip(("p50", "p95", "p99"), quantiles(histogram, (0.5, 0.95, 0.99)), strict=True)
     return values
 
 

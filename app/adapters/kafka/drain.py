@@ -23,14 +23,13 @@ class _Taken:
 
     def add(self, records: Any, position: int) -> None:
         """Take the records of one record batch from ``position`` on (a compacted or part-read batch starts before)."""
-        value, offset, key, headers = self.values.append, self.offsets.append, self.keys.append, self.headers.append
-        for record in records:
-            at = record.offset
-            if at >= position:
-                value(record.value)
-                offset(at)
-                key(record.key)
-                headers(record.headers)
+        taken = list(records)
+        if taken and taken[0].offset < position:
+            taken = [record for record in taken if record.offset >= position]
+        self.values += [record.value for record in taken]
+        self.offsets += [record.offset for record in taken]
+        self.keys += [record.key for record in taken]
+        self.headers += [record.headers for record in taken]
         self.segments.append((records.next_offset, records.max_timestamp))
 
 
