@@ -65,10 +65,10 @@ def _speed() -> float:
     values = np.random.default_rng(1).lognormal(6.5, 0.6, 1_000_000)
     seconds = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         k = _buckets(values)
         np.bincount(k - k.min())
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return len(values) / min(seconds) / 1e6
 
 

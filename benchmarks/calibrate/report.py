@@ -62,7 +62,8 @@ def mapped(effort: Effort, work: Callable[..., T], jobs: Sequence[tuple[Any, ...
 def markdown(table: Table) -> str:
     """The table as a section."""
     rows = [table.columns, ("---",) * len(table.columns), *table.lines]
-    parts = [f"## {table.title}", table.setting, "\n".join("| " + " | ".join(row) + " |" for row in rows)]
+    shown = ("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+    parts = [f"## {table.title}", table.setting, "\n".join(shown)]
     parts += [f"![{caption}]({name})" for name, caption in table.plots]
     parts += ["\n".join(f"- {note}" for note in table.notes)] if table.notes else []
     return "\n\n".join(parts) + "\n"

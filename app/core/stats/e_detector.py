@@ -68,7 +68,7 @@ def alarm(state: EDetector, limit: float = LIMIT) -> bool:
 
 def level(state: EDetector, limit: float = LIMIT) -> float:
     """Share of the way to an alarm on the logarithmic scale, in [0, 1]; 1 means alarm."""
-    return min(1.0, max(0.0, log_level(state)) / math.log(limit))
+    return 1.0 if alarm(state, limit) else min(1.0, max(0.0, log_level(state)) / max(1e-9, math.log(limit)))
 
 
 def log_level(state: EDetector) -> float:
