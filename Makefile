@@ -68,6 +68,10 @@ e2e: .venv/.dev ## End to end on a real Kafka of its own (skipped, with the reas
 chaos: .venv/.dev ## Exactness while things go wrong, on a real Kafka of its own (LONG=1, SEED=n, ONLY=name,...)
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(if $(LONG),--long)
 
+.PHONY: bench
+bench: .venv/.dev ## Our worker and its peers side by side, and what ours costs, into docs/evidence (<= 10 min on a quiet machine; FULL=1, PEERS_DIR=folder)
+	@$(BIN)/python -m benchmarks.bench $(if $(FULL),--full) $(if $(PEERS_DIR),--peers $(PEERS_DIR)) $(if $(ONLY),--only $(ONLY)) $(if $(ENGINES),--engines $(ENGINES))
+
 .PHONY: calibrate
 calibrate: .venv/.dev ## Measure every rule against its goals, into docs/evidence (<= 10 min; FULL=1 for more, NAB=DIR adds its series)
 	@$(BIN)/python -m benchmarks.calibrate $(if $(FULL),--times 5) $(if $(NAB),--nab $(NAB))

@@ -1,0 +1,155 @@
+"""`make bench [FULL=1]`: fill the topics, run the rounds, measure live, write ``docs/evidence/bench.{md,svg,json}``."""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.bench.engines import BENCH, OURS, OWN_PEERS, PEERS, ROOT, Engine, NotInstallableError, prepare
+from benchmarks.bench.live import latency, live
+from benchmarks.bench.picture import bars
+from benchmarks.bench.report import LABELS, MAIN, Figures, median, page, runs_of
+from benchmarks.bench.rounds import Case, run
+from benchmarks.bench.topic import fill
+
+PORT = "19393"
+EVIDENCE = ROOT / "docs" / "evidence"
+ALL = ("rounds", "growth", "live", "latency")
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How much is measured."""
+
+    events: int
+    growth_events: int
+    rounds: int
+    growth_rounds: int
+    live_s: float
+    latency_s: float
+    partitions: tuple[int, ...]
+
+
+SMALL = Plan(500_000, 400_000, 2, 1, 60.0, 20.0, (16,))
+FULL = Plan(4_000_000, 1_000_000, 5, 3, 180.0, 60.0, (16, 64))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--peers", type=Path, default=OWN_PEERS)
+    parser.add_argument("--only", default=",".join(ALL), help="parts to measure: " + ", ".join(ALL))
+    parser.add_argument("--engines", default=",".join(LABELS), help="engines of the rounds: " + ", ".join(LABELS))
+    parser.add_argument("--kafka", default=os.environ.get("KAFKA", ""), help="host:port; empty: one of its own")
+    asked = parser.parse_args()
+    figures = Figures("make bench" + (" FULL=1" if asked.full else ""))
+    plan, parts = FULL if asked.full else SMALL, asked.only.split(",")
+    with _broker(asked.kafka) as kafka:
+        if "rounds" in parts:
+            _rounds(figures, plan, kafka, asked.peers.resolve(), asked.engines.split(","))
+        if "growth" in parts:
+            _growth(figures, plan, kafka)
+        for name, measure in (
+            ("live", lambda: live(kafka, plan.live_s)),
+            ("latency", lambda: latency(kafka, plan.latency_s)),
+        ):
+            if name in parts:
+                _say(f"{name}: 10,000 events a second")
+                try:
+                    setattr(figures, name, measure())
+                except (RuntimeError, TimeoutError, OSError) as error:
+                    figures.failed[name] = str(error)
+    _write(figures)
+    return 0
+
+
+@contextmanager
+def _broker(address: str) -> Iterator[str]:
+    """A broker of its own below ``.bench``, unless an address is given."""
+    if address:
+        yield address
+        return
+    env = {**os.environ, "KAFKA_PORT": PORT, "KAFKA_HOME_DIR": str(BENCH / "kafka")}
+    script = [sys.executable, str(ROOT / "deploy" / "kafka" / "kafka.py")]
+    subprocess.run([*script, "start"], env=env, check=True)
+    try:
+        yield f"127.0.0.1:{PORT}"
+    finally:
+        subprocess.run([*script, "stop"], env=env, check=False)
+
+
+def _rounds(figures: Figures, plan: Plan, kafka: str, peers: Path, names: list[str]) -> None:
+    engines = [engine for engine in (OURS, *PEERS) if engine.name in names and _prepared(figures, engine, peers)]
+    cases = {}
+    for engine in engines:
+        events = max(50_000, int(plan.events * engine.share))
+        _say(f"a topic of {events:,} events for {engine.name}")
+        cases[engine.name] = Case(MAIN, fill(kafka, BENCH / "answers", events, 160, 4))
+    for number in range(plan.rounds):
+        for engine in engines if number % 2 == 0 else reversed(engines):
+            _one(figures, engine, cases[engine.name], kafka, peers)
+
+
+def _prepared(figures: Figures, engine: Engine, peers: Path) -> bool:
+    try:
+        prepare(engine, peers)
+    except NotInstallableError as error:
+        figures.skipped[engine.label] = str(error)
+        _say(f"{engine.name} is left out: {error}")
+        return False
+    return True
+
+
+def _growth(figures: Figures, plan: Plan, kafka: str) -> None:
+    answers, events = BENCH / "answers", plan.growth_events
+    base = fill(kafka, answers, events, 160, 4)
+    one, four = {"OURS_WINDOWS": "60"}, (60, 300, 900, 3600)
+    cases = [
+        Case("160 keys", base),
+        Case("1 window size kept", base, env=one),
+        Case("4 window sizes", base, four),
+        Case("16,000 keys", fill(kafka, answers, events, 16_000, 4)),
+        *(Case(f"{n} partitions", fill(kafka, answers, events, 160, n)) for n in plan.partitions),
+    ]
+    for _ in range(plan.growth_rounds):
+        for case in cases:
+            _one(figures, OURS, case, kafka, OWN_PEERS)
+
+
+def _one(figures: Figures, engine: Engine, case: Case, kafka: str, peers: Path) -> None:
+    done = run(engine, case, kafka, peers)
+    figures.runs.append(done)
+    right = "right" if done.verdict.right else f"NOT RIGHT {done.verdict} {done.note}"
+    _say(
+        f"{engine.name:<9} {case.name:<20} {done.cpu_us:8.2f} us CPU/event {done.per_s:>10,.0f} ev/s "
+        f"({done.per_free_s:,.0f} with a free core) {done.rss_mb:5.0f} MB, others {done.others:.1f} cores: {right}"
+    )
+
+
+def _write(figures: Figures) -> None:
+    EVIDENCE.mkdir(parents=True, exist_ok=True)
+    (EVIDENCE / "bench.json").write_bytes(msgspec.json.format(msgspec.json.encode(figures)) + b"\n")
+    measured = [(name, runs) for name in LABELS if (runs := runs_of(figures, name, MAIN))]
+    rows = [
+        (LABELS[name].label, median(runs), min(r.cpu_us for r in runs), max(r.cpu_us for r in runs), name == "ours")
+        for name, runs in measured
+    ]
+    if rows:
+        rows.sort(key=lambda row: row[1])
+        (EVIDENCE / "bench.svg").write_text(bars("CPU per event, microseconds (log scale)", rows))
+    text = page(figures)
+    (EVIDENCE / "bench.md").write_text(text)
+    sys.stdout.write(text)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
