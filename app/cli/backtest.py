@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -117,9 +117,9 @@ def _run(name: str, read: "Table", objective: "Objective", terms: "Terms") -> _R
     from app.core.backtest import named, play, score
 
     policy = named.POLICIES[name](play.problem_of(read, objective, terms.seed))
-    start = perf_counter()
+    start = process_time()
     played = play.play(read, policy, terms)
-    taken_s = perf_counter() - start
+    taken_s = process_time() - start
     if read.logged:
         result: Score = score.estimated(name, read, objective, played)
     else:

@@ -26,9 +26,9 @@ def write(path: Path, *, logged: bool, n: int = 300) -> Path:
         rows = csv.writer(text)
         rows.writerow(["q_small", "cost_small", "q_large", "cost_large", "segment", "prompt", "in_tokens"])
         for i in range(n):
-            small, large = [int(rng.random() < 0.4), 0.001], [int(rng.random() < 0.9), 0.002]
+            small, large = (str(int(rng.random() < 0.4)), "0.001"), (str(int(rng.random() < 0.9)), "0.002")
             if logged:
-                small, large = (small, ["", ""]) if rng.random() < 0.5 else (["", ""], large)
+                small, large = (small, ("", "")) if rng.random() < 0.5 else (("", ""), large)
             rows.writerow([*small, *large, "ab"[i % 2], "line one\nline two, with a comma", 12])
     return path
 
@@ -55,9 +55,7 @@ def test_all_compares_every_policy(file: Path):
     lines = result.stdout.splitlines()
     assert lines[0].split("  ")[0] == "policy"
     names = [line.split()[0] for line in lines[1:11]]
-    assert (
-        names == "random best-fixed cheapest thompson segments contextual ucb epsilon-greedy q-learning weights".split()
-    )
+    assert names == list(POLICIES)
     assert "300 requests, 2 arms; best fixed arm large" in result.stdout
     assert "rewards fall to nothing at: cost 0.002 USD" in result.stdout
     assert len(json.loads(backtest(file, "--policy", "all", "--json").stdout)) == 10
