@@ -76,7 +76,7 @@ def produce(deployment: Deployment, address: str, begin_s: int) -> None:
     """``EVENTS`` events in Confluent's wire format, one with an id nobody knows, and what moves every source on."""
     topics = deployment.settings.topics
     identity = HttpRegistry(address).register(f"{topics.responses}-value", text_of("response.completed"))
-    producer = Producer({"bootstrap.servers": deployment.settings.kafka.bootstrap_servers})
+    producer = Producer({"bootstrap.servers": deployment.settings.kafka.bootstrap_servers, "enable.idempotence": True})
 
     def send(topic: str, partition: int, name: str, service: str, time_s: int, schema_id: int = identity) -> None:
         said = {"specversion": "1.0", "id": name, "source": "/gw", "type": RESPONSE_COMPLETED, "time": rfc3339(time_s)}
@@ -127,7 +127,7 @@ def test_events_in_avro_become_aggregates_in_avro(address, kafka: Broker, tmp_pa
         return sum(r["count"] for r in rows if r["service"] == "chatbot" and r["window_s"] == 60 and r["arm"] == "*")
 
     with Worker(deployment, tmp_path / "worker.log") as worker:
-        until(lambda: counted() == EVENTS, 90, f"{EVENTS} events are not counted; see {worker.log}")
+        until(lambda: counted() == EVENTS, 120, f"{EVENTS} events are not counted; see {worker.log}")
         assert worker.terminate(30) == 0
     (dead,) = read(deployment.settings.kafka.bootstrap_servers, topics.dead_letters)
     assert dict(dead.headers)["reason"] == b"unknown_schema"

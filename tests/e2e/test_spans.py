@@ -27,7 +27,7 @@ def produce(deployment: Deployment, begin_s: int) -> None:
     alone, in JSON.
     """
     topics = deployment.settings.topics
-    producer = Producer({"bootstrap.servers": deployment.settings.kafka.bootstrap_servers})
+    producer = Producer({"bootstrap.servers": deployment.settings.kafka.bootstrap_servers, "enable.idempotence": True})
     for first in range(0, CALLS, 10):
         spans = [
             span(GENAI, trace_id=bytes(15) + bytes([1]), span_id=number.to_bytes(8, "big"),
@@ -72,6 +72,6 @@ def test_calls_told_as_spans_and_as_events_are_counted_once(kafka: Broker, tmp_p
     produce(deployment, int(time.time()) // 60 * 60 - 600)
     wanted = {"chatbot": Counter(count=CALLS, shadowed=CALLS), "support": Counter(count=CALLS, shadowed=0)}
     with Worker(deployment, tmp_path / "worker.log") as worker:
-        until(lambda: totals(deployment) == wanted, 90, f"{wanted} is not reached; see {worker.log}")
+        until(lambda: totals(deployment) == wanted, 120, f"{wanted} is not reached; see {worker.log}")
         assert worker.terminate(30) == 0
     assert totals(deployment) == wanted
