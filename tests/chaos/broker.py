@@ -57,9 +57,9 @@ class OwnBroker:
         return int((self._home / "kafka.pid").read_text())
 
     def alter(self, config: Mapping[str, str]) -> None:
-        """Set dynamic configuration of the whole cluster."""
+        """Set dynamic configuration of the broker."""
         entries = [ConfigEntry(k, v, incremental_operation=AlterConfigOpType.SET) for k, v in config.items()]
-        resource = ConfigResource(ResourceType.BROKER, "", incremental_configs=entries)
+        resource = ConfigResource(ResourceType.BROKER, "1", incremental_configs=entries)
         admin = self.admin()  # futures of a client that is gone never end
         for future in admin.incremental_alter_configs([resource]).values():
             future.result(20)

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 
 import psutil
 
-from tests.chaos.world import SESSION_S, World
-from tests.e2e.harness.faults import kill_agent
+from tests.chaos.world import READY_S, SESSION_S, World
 from tests.e2e.harness.workers import Worker, until
 
 Fault = Callable[[World], None]
@@ -25,11 +24,18 @@ def _replace(world: World, worker: Worker) -> None:
 
 # ---- one process ----
 def kill_ingest(world: World) -> None:
-    kill_agent(_any(world), "ingest")
+    _kill_agent(_any(world), "ingest")
 
 
 def kill_optimize(world: World) -> None:
-    kill_agent(_any(world), "optimize")
+    _kill_agent(_any(world), "optimize")
+
+
+def _kill_agent(worker: Worker, name: str) -> None:
+    """kill -9; the supervisor starts another, after a pause that grows with the kills."""
+    victim = worker.await_agent(name, READY_S)
+    victim.kill()
+    until(lambda: worker.agents().get(name, victim).pid != victim.pid, READY_S, f"{name} was not started again")
 
 
 def kill_worker(world: World) -> None:
@@ -62,7 +68,7 @@ def sigterm(world: World) -> None:
 
 
 def _leave(worker: Worker) -> None:
-    until(worker.ready, 60, f"a worker does not become ready; see {worker.log}")
+    until(worker.ready, READY_S, f"a worker does not become ready; see {worker.log}")
     code = worker.terminate(LEAVE_S)
     if code:
         raise AssertionError(f"SIGTERM ended a worker with {code}; see {worker.log}")
@@ -96,7 +102,7 @@ def rolling_restart(world: World) -> None:
     """An upgrade: a new worker for each old one, the old one ended in order once the new one is ready."""
     for worker in list(world.workers):
         [new] = world.start()
-        until(new.ready, 60, f"the new worker does not become ready; see {new.log}")
+        until(new.ready, READY_S, f"the new worker does not become ready; see {new.log}")
         _leave(worker)
         world.workers.remove(worker)
 

@@ -19,7 +19,7 @@ from tests.chaos.scenarios import SCENARIOS
 from tests.chaos.world import World
 from tests.e2e.harness.broker import Broker
 
-BESIDE = 3
+BESIDE = 2
 """Scenarios side by side: two cores."""
 LONG_S = 28 * 60.0
 

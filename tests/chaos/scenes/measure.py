@@ -53,7 +53,7 @@ def recovery(world: World, size: Size) -> Verdict:
 def _await_caught_up(world: World) -> None:
     """Ready, and less than half a second of traffic behind."""
     [worker] = world.workers
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         try:
             if worker.ready() and world.metric("llm_optimizer_lag_records") < RATE / 2 and _moves(world):
@@ -61,7 +61,7 @@ def _await_caught_up(world: World) -> None:
         except (OSError, AssertionError):
             pass
         time.sleep(0.1)
-    raise AssertionError(f"not caught up in 90 s; see {worker.log}")
+    raise AssertionError(f"not caught up in 180 s; see {worker.log}")
 
 
 def _moves(world: World) -> bool:

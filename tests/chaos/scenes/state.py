@@ -35,7 +35,7 @@ def retention(world: World, size: Size) -> Verdict:
     gone = {(topic, 0, offset) for offset in range(at, at + GONE)}
 
     [worker] = world.start(1)
-    until(lambda: 'agent_last_exit_code{agent="ingest"} 4' in _metrics(worker), 60, f"no exit 4; see {worker.log}")
+    until(lambda: 'agent_last_exit_code{agent="ingest"} 4' in _metrics(worker), 120, f"no exit 4; see {worker.log}")
     assert "retention deleted 300 records" in worker.text(), worker.log
     world.say("kafka.on_retention_gap = exit: exit code 4, with the number of records")
     _end(world)
@@ -151,5 +151,5 @@ def _run(world: World, env: dict[str, str], more: list[str]) -> "subprocess.Comp
     command = [sys.executable, "-m", "app.cli.main", "worker", "--agents", "ingest,optimize", *more]
     return subprocess.run(
         command, cwd=ROOT, env={**world.deployment.env, **env}, stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=90, check=False,
+        text=True, timeout=180, check=False,
     )  # fmt: skip
