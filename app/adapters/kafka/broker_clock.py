@@ -10,6 +10,8 @@ from typing import Any
 
 APPEND_TIME = 1
 """The timestamp type of topics whose records carry the broker's time."""
+NO_CLOCK_S = 1e9
+"""Append times before this (2001) are no clock: librdkafka's mock cluster answers 1.234 s to every append."""
 
 
 class BrokerClock:
@@ -26,6 +28,7 @@ class BrokerClock:
         """
         known = [ack for ack in acks if ack is not None]
         stamps = [ack.timestamp / 1000 for ack in known if ack.timestamp_type == APPEND_TIME]
+        stamps = [stamp for stamp in stamps if stamp > NO_CLOCK_S]
         if stamps:
             self._newest_s = max(stamps)
             self._ahead_s = self._newest_s - local_s
