@@ -4,7 +4,6 @@ from aiokafka.structs import RecordMetadata, TopicPartition
 
 from app.adapters.kafka.broker_clock import BrokerClock
 
-
 T = 1_700_000_000.0
 
 
