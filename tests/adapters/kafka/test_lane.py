@@ -368,17 +368,18 @@ async def test_idleness_is_claimed_only_after_an_accepted_commit_that_came_after
 
 
 async def test_idleness_is_claimed_by_the_broker_s_clock_and_not_by_one_an_hour_ahead():
+    t0 = 1_700_000_000.0
     reader = FakeReader()
     lane = await built(reader, options=IDLE)
     engine = engine_of(lane)
     engine.watermark = -(1 << 60)
-    for end in (LogEnd(0, 4601.0), LogEnd(0, 4612.0)):
+    for end in (LogEnd(0, t0 + 3601), LogEnd(0, t0 + 3612)):
         reader.end = end
         await lane.commit()
     assert engine.idle == []  # no ack yet
-    lane.clock.acked([ack(1012.0)], local_s=4612.5)
+    lane.clock.acked([ack(t0 + 12)], local_s=t0 + 3612.5)
     await lane.commit()
-    assert engine.idle == [1005]
+    assert engine.idle == [int(t0) + 5]
 
 
 async def test_a_source_with_records_to_come_or_to_be_acked_is_not_idle():
