@@ -315,7 +315,16 @@ class _Turn:
                 if self.row is before:  # a step that failed must not hold the deadline for ever
                     self.row = service.without_deadlines(before)
             self._downstream(None, boundary)
-        raise RuntimeError(f"{self.name}: {MAX_TICKS} deadlines in one advance; the row re-arms a deadline without end")
+        self._without_deadlines(until_s)
+
+    def _without_deadlines(self, now_s: int) -> None:
+        """A defect arms a deadline again and again: that costs this service its deadlines, not the partition."""
+        error = RuntimeError(f"{MAX_TICKS} deadlines in one advance; one is armed again and again")
+        self.failed += 1
+        self.outputs.append(service.failed_step(self.row, Tick(), now_s, error))
+        self.row = service.without_deadlines(self.row)
+        if self.kept is not None:
+            self.kept = KeptWindows(self.kept.applied, self.kept.windows, postponed(self.kept.analysis, now_s))
 
     def _downstream(self, pane: ClosedPane | None, now_s: int) -> None:
         """Windows, then findings: computed from the row's document and the pane, never read by a step."""

@@ -71,7 +71,7 @@ class Analysis(msgspec.Struct, frozen=True, array_like=True):
     def deadline_s(self) -> int | None:
         """When silence is a finding, or open findings end for want of traffic (epoch seconds), or None."""
         silence_s = self.whole.traffic.deadline_s
-        return silence_s if silence_s or not self.incidents.open else self.last_s + GONE_S
+        return self.last_s + GONE_S if silence_s is None and _lasting(self.incidents) else silence_s
 
 
 def analyse(
@@ -200,17 +200,20 @@ def _whole(whole: Whole, scope: Scope, pane: ClosedPane) -> tuple[Whole, list[No
 # ---- findings ----
 def _settled(analysis: Analysis, service: str, notes: list[Note], now_s: int) -> tuple[Analysis, list[Output]]:
     gone = {(w.arm, w.segment) for w in analysis.watched if now_s - w.last_s >= GONE_S}
-    if now_s - analysis.last_s >= GONE_S:
-        gone.add((EVERY, EVERY))
-    ended = _ended(analysis.incidents, gone, "there was no traffic for an hour") if gone else []
+    everything = now_s - analysis.last_s >= GONE_S
+    ended = _ended(analysis.incidents, None if everything else gone, "there was no traffic for an hour")
     incidents, said = settle(analysis.incidents, service, [*notes, *ended], now_s)
     return msgspec.structs.replace(analysis, incidents=incidents), said
 
 
-def _ended(incidents: Incidents, pairs: set[tuple[str, str]], why: str) -> list[Note]:
-    """The end of every active series of these (arm, segment), silence excepted."""
-    keys = [key for incident in incidents.open for key in incident.active if key != traffic.KEY]
-    return [Cleared(key, why) for key in keys if tuple(key.split("|")[-2:]) in pairs]
+def _lasting(incidents: Incidents) -> list[str]:
+    """Active series that end for want of traffic: all but silence itself."""
+    return [key for incident in incidents.open for key in incident.active if key != traffic.KEY]
+
+
+def _ended(incidents: Incidents, pairs: set[tuple[str, str]] | None, why: str) -> list[Note]:
+    """The end of every lasting series of these (arm, segment); None: of all."""
+    return [Cleared(key, why) for key in _lasting(incidents) if pairs is None or tuple(key.split("|")[-2:]) in pairs]
 
 
 def postponed(analysis: Analysis, now_s: int) -> Analysis:

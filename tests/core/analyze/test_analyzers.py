@@ -217,6 +217,7 @@ def test_silence_is_found_without_a_pane_and_ends_with_the_next() -> None:
     service = Service().run(60).wait(30)
     assert service.told() == ["open silence"]
     assert service.wait(200).told() == ["open silence"]
+    assert service.analysis.deadline_s is None  # told once; nothing is due before the next pane
     service.run(1)
     assert service.told() == ["open silence", "resolved silence"]
 
