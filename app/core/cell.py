@@ -53,7 +53,8 @@ class Group(msgspec.Struct, array_like=True):
 class Waste(msgspec.Struct, array_like=True):
     """Answers that were paid for in vain, or may have been: ``retries`` of earlier requests and ``invalid`` JSON with
     their costs; requests with a token limit, those limits and what was written under them; ``repeats`` of a prompt seen
-    in the same cell among those that ``hashed`` their prompt (the first ``MAX_PROMPTS`` prompts are remembered).
+    in the same cell among those that ``hashed`` their prompt (the first ``MAX_PROMPTS`` prompts are remembered);
+    answers ``truncated`` by the limit.
     """
 
     retries: int = 0
@@ -66,6 +67,7 @@ class Waste(msgspec.Struct, array_like=True):
     hashed: int = 0
     repeats: int = 0
     repeats_usd: float = 0.0
+    truncated: int = 0
 
 
 class Cell(msgspec.Struct, array_like=True):

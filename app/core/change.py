@@ -87,6 +87,7 @@ def publish(row: Row, now_s: int, why: Why) -> tuple[Row, list[Output]]:
         watch=watch,
         cycle=row.cycle + 1,
         history=_remembered(row, split),
+        last_action=why.action,
     )
     return changed, [_decided(decision, "decided", now_s), split_output(split, now_s)]
 

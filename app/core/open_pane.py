@@ -33,6 +33,9 @@ a setting may change must not touch the state (I6)."""
 COMPARED = frozenset(("trial", "control"))
 """Slices whose sums are also kept per session group."""
 
+CUT_OFF = frozenset(("length", "max_tokens", "MAX_TOKENS", "model_length"))
+"""How providers say that an answer ended at the token limit."""
+
 CellOf = tuple[str, str | None, str, SegmentParts | None, str, int]
 """What an answer says of where it counts: service, arm, model, segment, slice, version."""
 MAX_KNOWN = 100_000
@@ -118,7 +121,13 @@ class Counted:
             self.own_cost += data.own_cost_usd
         if data.response_model != self.response_model or data.fingerprint != self.fingerprint:
             self._add_model(data)
-        if data.max_tokens is not None or data.retry_of or data.prompt_hash or data.valid_json is False:
+        if (
+            data.max_tokens is not None
+            or data.retry_of
+            or data.prompt_hash
+            or data.valid_json is False
+            or data.finish_reason in CUT_OFF
+        ):
             self._add_waste(data, cost or 0.0)
         if self.compared and data.session_group is not None:
             self._add_grouped(data, data.session_group, log_latency)
@@ -146,6 +155,8 @@ class Counted:
             waste.limited += 1
             waste.limits += data.max_tokens
             waste.written += data.output_tokens
+        if data.finish_reason in CUT_OFF:
+            waste.truncated += 1
         if data.prompt_hash:
             waste.hashed += 1
             if data.prompt_hash in self.prompts:

@@ -15,6 +15,7 @@ from app.core.commands import COMMAND, About, Command, CommandError, Configure, 
 from app.core.decision import Action, decode_outcome
 from app.core.document import ServiceDocument, diff
 from app.core.facts import ControlFact
+from app.core.ideas import carried
 from app.core.ids import stable_id
 from app.core.outputs import REFUSED, Output
 from app.core.row import BROADCAST, Row
@@ -94,7 +95,7 @@ def _why(command: Command, action: Action, cause: str = "", **evidence: str) -> 
 
 # ---- what each command does ----
 def _configure(row: Row, order: Order, now_s: int) -> Result:
-    document, old, declared = _args(order, Configure).document, row.document, row.declared
+    document, old, declared = carried(row, _args(order, Configure).document), row.document, row.declared
     if row.declared and document == old:
         return row, []
     incumbent = row.incumbent
@@ -113,6 +114,7 @@ def _configure(row: Row, order: Order, now_s: int) -> Result:
         admitted=tuple(a for a in row.admitted if document.arm(a)),
         proposal=None,
         next_cycle_s=0,
+        made=tuple(made for made in row.made if document.arm(made.name)),
     )
     changes = tuple(diff(old if declared else None, document))
     why = msgspec.structs.replace(_why(order.command, "configure"), changes=changes)

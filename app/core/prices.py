@@ -17,11 +17,12 @@ MILLION = 1_000_000
 
 
 class TokenPrice(msgspec.Struct, frozen=True):
-    """USD per token: ``input`` (not cached), ``output``, ``cached``."""
+    """USD per token: ``input`` (not cached), ``output``, ``cached``; ``compute``: USD per second of an answer."""
 
     input: float
     output: float
     cached: float
+    compute: float = 0.0
 
     @property
     def coefficients(self) -> tuple[float, float, float]:
@@ -74,7 +75,7 @@ class PriceBook:
 
 def _per_token(price: Price) -> TokenPrice:
     cached = price.input_usd if price.cached_usd is None else price.cached_usd
-    return TokenPrice(price.input_usd / MILLION, price.output_usd / MILLION, cached / MILLION)
+    return TokenPrice(price.input_usd / MILLION, price.output_usd / MILLION, cached / MILLION, price.compute_usd_per_s)
 
 
 def cost_moments(unpriced: Unpriced, price: TokenPrice) -> tuple[float, float]:

@@ -6,13 +6,15 @@ arm happened to get. Half-life one day of panes with traffic. Units: USD, ms, to
 
 import msgspec
 
-from app.core.cell import Cell
+from app.core.cell import Cell, Waste
 
 DECAY = 0.5 ** (1 / 1440)
 
 
 class Profile(msgspec.Struct, frozen=True, array_like=True):
-    """Decayed sums of one arm."""
+    """Decayed sums of one arm. ``limited`` requests had a token limit, ``limits`` and ``written`` are the tokens
+    allowed and written under them; ``truncated`` answers ended at the limit, ``invalid`` ones are not JSON.
+    """
 
     n: float = 0.0
     errors: float = 0.0
@@ -24,10 +26,15 @@ class Profile(msgspec.Struct, frozen=True, array_like=True):
     cost_usd: float = 0.0
     scores: float = 0.0
     quality: float = 0.0
+    limited: float = 0.0
+    limits: float = 0.0
+    written: float = 0.0
+    truncated: float = 0.0
+    invalid: float = 0.0
 
     def learned(self, cell: Cell, channel: str) -> "Profile":
         """This profile a pane older, with ``cell`` added; quality from one score channel."""
-        score = cell.quality.get(channel)
+        score, waste = cell.quality.get(channel), cell.waste or Waste()
         new = (
             cell.n,
             cell.errors,
@@ -39,6 +46,11 @@ class Profile(msgspec.Struct, frozen=True, array_like=True):
             cell.cost_usd,
             score.n if score else 0,
             score.total if score else 0.0,
+            waste.limited,
+            waste.limits,
+            waste.written,
+            waste.truncated,
+            waste.invalid,
         )
         return Profile(*(DECAY * old + add for old, add in zip(msgspec.structs.astuple(self), new, strict=True)))
 

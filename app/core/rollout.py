@@ -14,8 +14,9 @@ from app.core.change import Why
 from app.core.decision import Action, Alternative, Constraint, Impact, Outcome, Trigger, decision_id, encode_outcome
 from app.core.document import ServiceDocument
 from app.core.forecast import expected_minutes
+from app.core.ideas import next_ideas
 from app.core.ids import stable_id
-from app.core.levers.declared import Candidate, candidates
+from app.core.levers.lever import Candidate
 from app.core.outputs import Output
 from app.core.row import Proposal, Rest, Row
 from app.core.trial import Guardrails
@@ -34,9 +35,7 @@ REST_LONGEST_S = 30 * REST_S
 def look(row: Row, now_s: int, trigger: Trigger) -> Result:
     """Choose the arm with the best expected gain; open its trial, or propose it, as the mode says."""
     row = msgspec.structs.replace(row, next_cycle_s=now_s - now_s % CYCLE_S + CYCLE_S)
-    worth, others = candidates(
-        row.document, row.incumbent, row.serving, row.profiles, lambda arm: _resting(row, arm, now_s), now_s
-    )
+    row, worth, others = next_ideas(row, now_s)
     if not worth:
         return row, []
     best, *rest = worth
@@ -48,11 +47,6 @@ def look(row: Row, now_s: int, trigger: Trigger) -> Result:
 
 def _later(candidate: Candidate, best: Candidate) -> str:
     return f"one trial at a time; expected gain {candidate.gain:+.4f} against {best.gain:+.4f} of {best.arm}"
-
-
-def _resting(row: Row, arm: str, now_s: int) -> str:
-    rest = row.resting.get(arm)
-    return f"rests until its next chance: {rest.why}" if rest is not None and now_s < rest.until_s else ""
 
 
 def _propose(row: Row, now_s: int, best: Candidate, alternatives: tuple[Alternative, ...], trigger: Trigger) -> Result:

@@ -9,6 +9,7 @@ from app.core.decision import Alternative, Impact
 from app.core.document import ServiceDocument, default_document
 from app.core.evidence import Chosen
 from app.core.forecast import Spread
+from app.core.levers.made_arm import Made
 from app.core.profile import Profile
 from app.core.savings import Savings, Shares
 from app.core.split import Split
@@ -59,6 +60,8 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     ``declared``: a person gave a document (else it grew from telemetry, mode observe). ``frozen``: kill switch;
     ``paused``: keep learning, change nothing. ``split`` None: nothing was ever published for this service.
     ``trial_decision``: the decision that opened the trial. ``next_cycle_s``: when the main loop looks again.
+    ``made``: arms of the document that levers made; ``tried``: keys of those that are gone. ``last_action``: of the
+    decision that published the split in force.
     """
 
     service: str
@@ -87,6 +90,9 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     requests_per_minute: float = 0.0
     history: tuple[Past, ...] = ()
     evidence: Chosen = Chosen()
+    made: tuple[Made, ...] = ()
+    tried: tuple[str, ...] = ()
+    last_action: str = ""
 
     @property
     def may_change(self) -> bool:

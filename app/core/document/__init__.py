@@ -9,6 +9,7 @@ from app.core.document.objective import PRESETS, Objective, Weights
 from app.core.document.pricing import Price
 from app.core.document.reading import from_json, from_object, parse_toml
 from app.core.document.service_document import Mode, ServiceDocument, completed, default_document, segment_of
+from app.core.document.strategy import VARIANTS, PromptPlan, StrategyName, StrategyPlan, Variant
 from app.core.document.thresholds import Slo, Thresholds
 from app.core.document.trial_plan import TrialPlan
 from app.core.document.writing import to_json, to_object, to_toml
@@ -18,6 +19,7 @@ __all__ = [
     "MAX_ARMS",
     "MAX_SEGMENTS",
     "PRESETS",
+    "VARIANTS",
     "Arm",
     "Budget",
     "CostGuardrail",
@@ -30,12 +32,16 @@ __all__ = [
     "Policy",
     "PolicyRule",
     "Price",
+    "PromptPlan",
     "QualityGuardrail",
     "Segments",
     "ServiceDocument",
     "Slo",
+    "StrategyName",
+    "StrategyPlan",
     "Thresholds",
     "TrialPlan",
+    "Variant",
     "Verify",
     "Weights",
     "completed",

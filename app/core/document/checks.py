@@ -40,6 +40,29 @@ def _free_tables(document: ServiceDocument) -> None:
         for table in ("parameters", "features"):
             _plain_value(getattr(arm, table), ("arms", i, table), depth=0)
 
+    _plain_value(document.strategy.prompt.schema, ("strategy", "prompt", "schema"), depth=0)
+
+
+def _strategy(document: ServiceDocument) -> None:
+    plan = document.strategy
+    if plan.backup and document.arm(plan.backup) is None:
+        known = ", ".join(f'"{n}"' for n in document.arm_names)
+        raise DocumentError("does not name an arm", path=("strategy", "backup"), value=plan.backup, allowed=known)
+    if plan.name == "reinforcement_feedback" and document.policy != "mix":
+        raise DocumentError(
+            "weights per minute need arms that share the traffic", path=("strategy", "name"), value=plan.name,
+            allowed='policy = "mix" beside it',
+        )  # fmt: skip
+    if plan.name == "a_b_testing" and len(document.arms) < 2 and not plan.prompt.text:
+        raise DocumentError(
+            "there is nothing to compare", path=("strategy", "name"), value=plan.name,
+            allowed="a second [[arms]] table or a base prompt in [strategy.prompt] text",
+        )  # fmt: skip
+    if len(set(plan.prompt.variants)) < len(plan.prompt.variants):
+        raise DocumentError(
+            "a generator is named twice", path=("strategy", "prompt", "variants"), value=list(plan.prompt.variants)
+        )
+
 
 def _plain_value(value: Any, path: Path, *, depth: int) -> None:
     """Only what TOML and JSON both keep exactly: no null, no infinity, whole numbers up to 2^53, at most 8 levels."""
@@ -167,4 +190,5 @@ def _unique(names: Iterable[str], table: str, key: str, what: str, *, flat: bool
 
 _RULES: tuple[Callable[[ServiceDocument], None], ...] = (
     _arms, _free_tables, _roles, _segments, _objective, _steps, _prices, _budget, _policies,
+    _strategy,
 )  # fmt: skip

@@ -38,6 +38,12 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     latency_max_ms: Annotated[
         float, Meta(gt=0, le=1e9, description="Latency that earns nothing, ms: when most people have given up.")
     ] = 10_000.0
+    late_usd_per_s: Annotated[
+        float,
+        Meta(
+            ge=0, le=1e3, description="Penalty in USD for each second beyond `slo.latency_ms`, when arms are compared."
+        ),
+    ] = 0.0
     score_channel: Annotated[
         Channel,
         Meta(description="Which scores count as quality; judge scores are sampled, so free of volunteers' bias."),

@@ -20,6 +20,9 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         UsdPerMillion | None,
         Meta(description="USD per million input tokens read from the provider's cache. Default: `input_usd`."),
     ] = None
+    compute_usd_per_s: Annotated[
+        float, Meta(ge=0, le=1e3, description="USD per second an answer takes: the price of an own GPU.")
+    ] = 0.0
     valid_from: Annotated[
         str,
         Meta(description="First moment it holds: RFC 3339, a whole UTC minute (cells are minutes). Empty: since ever."),

@@ -10,6 +10,7 @@ from app.core.document.guardrails import Guardrails
 from app.core.document.limits import Budget, Policy, Verify
 from app.core.document.objective import Objective
 from app.core.document.pricing import MAX_PRICES, Price
+from app.core.document.strategy import StrategyPlan
 from app.core.document.thresholds import Slo, Thresholds
 from app.core.document.trial_plan import TrialPlan
 
@@ -72,6 +73,7 @@ class ServiceDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         tuple[Price, ...], Meta(max_length=MAX_PRICES, description="Price book, for requests that carry no cost.")
     ] = ()
     policies: Annotated[tuple[Policy, ...], Meta(max_length=64, description="Governance policies.")] = ()
+    strategy: Annotated[StrategyPlan, Meta(description="Where the arms on trial come from.")] = StrategyPlan()
 
     @property
     def arm_names(self) -> tuple[str, ...]:
