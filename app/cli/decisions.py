@@ -12,8 +12,8 @@ from app.cli.options import Options
 from app.cli.output import json_option, write_columns, write_json, write_json_line
 
 if TYPE_CHECKING:
+    from app.adapters.readmodel.told import Told
     from app.settings import Settings
-    from app.sim.told import Told
 
 MAX_RECORDS = 20_000
 """Newest records read from each partition of `llm.optimizations`; older decisions need `replay` or a sink."""
@@ -32,7 +32,7 @@ def decisions(
     options: Options, service: str | None, since: str | None, statuses: tuple[str, ...], limit: int, *, as_json: bool
 ) -> None:
     """List decisions and their outcomes, oldest first. With --json one event a line."""
-    from app.sim.told import STATUSES
+    from app.adapters.readmodel.told import STATUSES
 
     unknown = sorted(set(statuses) - set(STATUSES.values()))
     if unknown:
@@ -99,8 +99,8 @@ def status(options: Options, service: str | None, *, as_json: bool) -> None:
 
 def _all_told(settings: "Settings") -> list["Told"]:
     from app.adapters.kafka.security import librdkafka
-    from app.sim.subscriber import Subscriber
-    from app.sim.told import first_of_each, told
+    from app.adapters.kafka.subscriber import Subscriber
+    from app.adapters.readmodel.told import first_of_each, told
 
     with Subscriber(librdkafka(settings.kafka), [settings.topics.optimizations], tail=MAX_RECORDS) as reader:
         events: Iterable[Told | None] = map(told, reader.until_now())

@@ -15,6 +15,7 @@ import msgspec
 from app.adapters.kafka.command_log import CommandLog
 from app.adapters.kafka.mock import MockCluster
 from app.adapters.kafka.security import librdkafka
+from app.adapters.kafka.subscriber import Subscriber
 from app.core.commands import Command, Configure
 from app.core.document import ServiceDocument, parse_toml
 from app.core.events import rfc3339
@@ -28,7 +29,6 @@ from app.sim.report import Report, report
 from app.sim.scenario import Scenario
 from app.sim.scene import Scene, service_scene
 from app.sim.story import promotions_seen
-from app.sim.subscriber import Subscriber
 from app.sim.view import View
 from app.sim.watch import Watch
 from app.sim.worker_process import WorkerProcess

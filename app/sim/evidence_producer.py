@@ -7,8 +7,8 @@ is worth nothing when an event was lost on the way in.
 from collections.abc import Mapping
 from typing import Any
 
+from app.adapters.kafka.subscriber import QUIET
 from app.sim.outbox import Message
-from app.sim.subscriber import QUIET
 from app.sim.telemetry import CONTENT_TYPE
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from app.adapters.kafka.tee import frames
+from app.adapters.readmodel.told import Told
 from app.core.decision import Impact
 from app.core.outputs import ACCEPTED, FAILED
 from app.core.replay import replay
@@ -14,7 +15,6 @@ from app.sim.closed_loop import ClosedLoop
 from app.sim.ledger import Exactness, compare
 from app.sim.scenario import Scenario
 from app.sim.story import Chapter, chapters, promotions_seen
-from app.sim.told import Told
 from app.sim.watch import Proof, Watch
 
 FROM_ACTUATE = frozenset({ACCEPTED, FAILED})

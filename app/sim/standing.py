@@ -3,11 +3,11 @@
 import msgspec
 
 from app.adapters.kafka.security import librdkafka
+from app.adapters.kafka.subscriber import Subscriber
+from app.adapters.readmodel.told import Told
 from app.core.events import epoch_s, rfc3339
 from app.core.split import Split
 from app.settings import Settings
-from app.sim.subscriber import Subscriber
-from app.sim.told import Told
 from app.sim.watch import Watch
 
 TAIL = 2_000

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from app.adapters.readmodel.told import Told
 from app.core.split import Split
 from app.sim.scenario import Expected
-from app.sim.told import Told
 
 PROMOTIONS = frozenset({"promote", "admit"})
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Protocol, Self
 
+from app.adapters.readmodel.told import Told
 from app.core.events import rfc3339
 from app.sim.scene import ArmScene, Scene, ServiceScene
-from app.sim.told import Told
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from app.adapters.kafka.subscriber import Seen
+from app.adapters.readmodel.told import Told, told
 from app.core import split as splits
 from app.core.actuation import newness
 from app.core.events import epoch_s
@@ -16,8 +18,6 @@ from app.core.outputs import SAVINGS
 from app.core.split import Split
 from app.settings import Topics
 from app.sim.ledger import Key, Sums
-from app.sim.subscriber import Seen
-from app.sim.told import Told, told
 
 MINUTE_S = 60
 VIEW_WINDOW_S = 900

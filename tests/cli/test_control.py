@@ -3,9 +3,9 @@ import pytest
 from click.testing import CliRunner
 
 from app.adapters.kafka.mock import MockCluster
+from app.adapters.kafka.subscriber import Subscriber
 from app.cli.main import cli
 from app.core.commands import About, Command, Freeze, Nothing, SetMode, parse
-from app.sim.subscriber import Subscriber
 
 
 @pytest.fixture

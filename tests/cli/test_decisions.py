@@ -164,6 +164,6 @@ def test_status_for_people_is_one_line_a_service(ask):
 
 
 def test_topics_that_are_not_there_or_a_broker_that_is_not_there_is_an_error_with_the_next_step(monkeypatch):
-    monkeypatch.setattr("app.sim.subscriber.METADATA_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("app.adapters.kafka.subscriber.METADATA_TIMEOUT_S", 0.2)
     result = CliRunner().invoke(cli, ["--set", "kafka.bootstrap_servers=127.0.0.1:1", "decisions"])
     assert "kafka.bootstrap_servers" in str(result.exception)

@@ -1,9 +1,9 @@
 import pytest
 
 from app.adapters.kafka.mock import MockCluster
+from app.adapters.kafka.subscriber import Subscriber
 from app.sim.evidence_producer import DeliveryError, EvidenceProducer
 from app.sim.outbox import Message
-from app.sim.subscriber import Subscriber
 
 TOPICS = {"responses": "llm.responses", "feedback": "llm.feedback"}
 

@@ -3,11 +3,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from app.adapters.readmodel.told import Told
 from app.core.outputs import DECIDED, VERIFIED
 from app.settings import Settings, Topics, load
 from app.sim.demo import settings_text
 from app.sim.report import Claim, Report, Saved, _failures, claims, replayed
-from app.sim.told import Told
 from app.sim.watch import Watch
 
 STORED = Path(__file__).parents[1] / "golden" / "demo.json"

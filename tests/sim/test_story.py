@@ -1,9 +1,9 @@
 import pytest
 
+from app.adapters.readmodel.told import Told
 from app.core.split import ArmDefinition, Split, TrialSlice
 from app.sim.scenario import Expected
 from app.sim.story import chapters, promotions_seen
-from app.sim.told import Told
 
 EXPECTED = Expected(service="chat", promoted="small", rolled_back="lite")
 

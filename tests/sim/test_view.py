@@ -1,8 +1,8 @@
 import io
 from functools import partial
 
+from app.adapters.readmodel.told import Told
 from app.sim.scene import ArmScene, Scene, ServiceScene
-from app.sim.told import Told
 from app.sim.view import LiveView, PlainView, line_of
 
 STEP = Told(

@@ -1,12 +1,12 @@
 import msgspec
 import pytest
 
+from app.adapters.kafka.subscriber import Seen
 from app.core.outputs import ACCEPTED, AGGREGATE, DECIDED, SAVINGS, SPLIT
 from app.core.split import ArmDefinition, Split
 from app.core.split import encode as encode_split
 from app.settings import Topics
 from app.sim.ledger import Sums
-from app.sim.subscriber import Seen
 from app.sim.watch import Watch
 
 TOPICS = Topics()

@@ -52,6 +52,10 @@ class KafkaAdmin:
         """Whether the broker is the mock cluster: by setting or by its cluster id."""
         return self._mock or str(self._metadata().cluster_id).startswith(MOCK_CLUSTER)
 
+    def cluster_id(self) -> str:
+        """The id the cluster gave itself."""
+        return str(self._metadata().cluster_id)
+
     def describe(self, names: Iterable[str]) -> dict[str, Existing]:
         """Those of ``names`` that exist. The mock cluster knows no configuration: there it is empty."""
         metadata = self._metadata()

@@ -5,10 +5,13 @@ Used by the commands that print decisions and by the simulator, which watches th
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Self
 
 import msgspec
 
+Place = tuple[str, int]
+"""Topic and partition."""
 OFFSET_BEGINNING = -2
 METADATA_TIMEOUT_S = 10.0
 QUIET = 2
@@ -35,12 +38,20 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
 
 
 class Subscriber:
-    """Reads ``topics`` from their beginning, or only the newest ``tail`` records of each partition.
+    """Reads ``topics`` from their beginning, from ``start`` (topic and partition -> offset; what retention has deleted
+    is passed over), or only the newest ``tail`` records of each partition.
 
     Close it, or use it in a ``with`` block.
     """
 
-    def __init__(self, configuration: Mapping[str, Any], topics: Iterable[str], *, tail: int | None = None) -> None:
+    def __init__(
+        self,
+        configuration: Mapping[str, Any],
+        topics: Iterable[str],
+        *,
+        tail: int | None = None,
+        start: Mapping[Place, int] = MappingProxyType({}),
+    ) -> None:
         from confluent_kafka import Consumer
 
         self._consumer = Consumer(
@@ -56,6 +67,8 @@ class Subscriber:
             }
         )
         self._partitions = [place for topic in topics for place in self._places(topic)]
+        for place in self._partitions:
+            place.offset = start.get((place.topic, place.partition), OFFSET_BEGINNING)
         if tail is not None:
             for place in self._partitions:
                 low, high = self._consumer.get_watermark_offsets(place, METADATA_TIMEOUT_S, cached=False)
@@ -71,6 +84,18 @@ class Subscriber:
     def close(self) -> None:
         """Give the connections back."""
         self._consumer.close()
+
+    def bounds(self, *, cached: bool = False) -> dict[Place, tuple[int, int]]:
+        """First offset kept and end of the log of every partition, as the broker says now.
+
+        ``cached``: as the last fetch said, without asking; negative where nothing was fetched yet.
+        """
+        return {
+            (place.topic, place.partition): self._consumer.get_watermark_offsets(
+                place, METADATA_TIMEOUT_S, cached=cached
+            )
+            for place in self._partitions
+        }
 
     def poll(self, *, limit: int = 2_000, timeout_s: float = 0.1) -> list[Seen]:
         """Up to ``limit`` new records, waiting at most ``timeout_s`` for the first."""

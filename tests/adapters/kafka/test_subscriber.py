@@ -2,7 +2,7 @@ import pytest
 from confluent_kafka import Producer
 
 from app.adapters.kafka.mock import MockCluster
-from app.sim.subscriber import SubscribeError, Subscriber
+from app.adapters.kafka.subscriber import SubscribeError, Subscriber
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,6 @@ def test_a_tail_reads_only_the_newest_records_of_each_partition(cluster):
 
 
 def test_an_address_without_a_broker_is_an_error_that_names_the_setting(monkeypatch):
-    monkeypatch.setattr("app.sim.subscriber.METADATA_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("app.adapters.kafka.subscriber.METADATA_TIMEOUT_S", 0.2)
     with pytest.raises(SubscribeError, match=r"kafka\.bootstrap_servers"):
         Subscriber({"bootstrap.servers": "127.0.0.1:1", "log_level": 0}, ["decisions"])

@@ -9,9 +9,9 @@ import msgspec
 
 from app.adapters.codec.media import reader
 from app.adapters.codec.reasons import UnreadableError
+from app.adapters.kafka.subscriber import Seen
 from app.core import outputs
 from app.core.events import rfc3339
-from app.sim.subscriber import Seen
 
 STATUSES = {
     outputs.PROPOSED: "proposed",
