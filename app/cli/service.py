@@ -1,11 +1,13 @@
-"""`llm-optimizer service apply|diff|show|reference`: the service document, from a file into force and back.
+"""`llm-optimizer service apply|diff|show|import|reference`: the service document, from a file into force and back.
 
 What is in force is the last configure command on the commands topic; there is no other place it is kept.
 """
 
 import getpass
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import click
 import msgspec
@@ -95,6 +97,42 @@ def show(options: Options, name: str | None, *, as_json: bool) -> None:
         click.echo(to_toml(document), nl=False)
 
 
+@service.command("import")
+@file_argument
+@click.option("--service", "name", default=None, help="Make one service of this name of all deployments.")
+@click.option("--into", type=click.Path(path_type=Path, file_okay=False), help="Write NAME.toml files to this folder.")
+def import_(file: Path, name: str | None, into: Path | None) -> None:
+    """Make first documents (mode observe) from LiteLLM's configuration FILE (`-` = standard input).
+
+    Each model group becomes a service, its deployments become arms; keys and addresses are not copied. Without --into
+    the documents are printed; several at once need --into.
+    """
+    from app.adapters.integrations import litellm_config
+    from app.core.document import DocumentError, to_toml
+
+    text, origin = _text_of(file)
+    try:
+        deployments = litellm_config.read_deployments(text, origin)
+        found = [litellm_config.document(name, deployments)] if name else litellm_config.documents(deployments)
+    except DocumentError as error:
+        raise click.ClickException(str(error)) from None
+    if into is None and len(found) > 1:
+        groups = ", ".join(document.service for document in found)
+        raise click.ClickException(
+            f"{origin} has {len(found)} model groups ({groups}): add --into FOLDER for a document of each, "
+            "or --service NAME to compare all their deployments as one service"
+        )
+    if into is None:
+        click.echo(to_toml(found[0]), nl=False)
+        return
+    into.mkdir(parents=True, exist_ok=True)
+    for document in found:
+        path = into / f"{quote(document.service, safe=' @:+')}.toml"
+        path.write_text(to_toml(document), encoding="utf-8")
+        click.echo(f"{path} (arms: {', '.join(document.arm_names)})")
+    click.echo(f"put each into force with: llm-optimizer service apply {shlex.quote(str(into))}/NAME.toml", err=True)
+
+
 @service.command
 def reference() -> None:
     """Print the reference page of the service document: every key, default and bound (Markdown)."""
@@ -107,13 +145,18 @@ def _read(file: Path) -> "ServiceDocument":
     from app.core.document import DocumentError, parse_toml
 
     try:
-        with click.open_file(str(file), encoding="utf-8") as stream:
-            text = stream.read()
-        return parse_toml(text, "standard input" if str(file) == "-" else str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise click.ClickException(f"cannot read {file}: {error}") from None
+        return parse_toml(*_text_of(file))
     except DocumentError as error:
         raise click.ClickException(str(error)) from None
+
+
+def _text_of(file: Path) -> tuple[str, str]:
+    """The text of ``file`` and what to call it in errors."""
+    try:
+        with click.open_file(str(file), encoding="utf-8") as stream:
+            return stream.read(), "standard input" if str(file) == "-" else str(file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"cannot read {file}: {error}") from None
 
 
 def _list(documents: "dict[str, ServiceDocument]", *, as_json: bool) -> None:

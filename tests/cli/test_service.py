@@ -148,3 +148,22 @@ def test_without_a_broker_the_error_names_it_and_what_to_do() -> None:
 
 def test_the_reference_is_the_page_in_the_docs() -> None:
     assert run({}, "reference").stdout == reference()
+
+
+def test_import_prints_one_document_and_writes_several(tmp_path: Path):
+    example = str(ROOT / "examples" / "litellm-config.yaml")
+    one = CliRunner().invoke(cli, ["service", "import", example])
+    assert one.exit_code == 0
+    assert parse_toml(one.stdout).mode == "observe"
+    two = tmp_path / "two.yaml"
+    two.write_text(
+        (ROOT / "examples" / "litellm-config.yaml").read_text().replace("model_name: chat\n", "model_name: b/b\n", 1)
+    )
+    refused = CliRunner().invoke(cli, ["service", "import", str(two)])
+    assert refused.exit_code == 1
+    assert "--into FOLDER" in refused.stderr
+    written = CliRunner().invoke(cli, ["service", "import", str(two), "--into", str(tmp_path / "new")])
+    assert written.exit_code == 0
+    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["b%2Fb.toml", "chat.toml"]
+    named = CliRunner().invoke(cli, ["service", "import", str(two), "--service", "both"])
+    assert parse_toml(named.stdout).arm_names == ("gpt-4o-eu", "haiku")

@@ -1,0 +1,1 @@
+"""Files of other products, read into our words."""
