@@ -43,6 +43,7 @@ def session(tmp_path_factory):
     (document,) = blocks("toml")
     folder = tmp_path_factory.mktemp("reader")
     (folder / "support-chat.toml").write_text(document)
+    (folder / "examples").symlink_to(ROOT / "examples")
     with MockCluster() as cluster, pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         typed = []
