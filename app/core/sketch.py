@@ -11,7 +11,9 @@ True
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import accumulate
 
 GAMMA = 1.02
 _SCALE = 1 / math.log(GAMMA)
@@ -36,8 +38,11 @@ def add(histogram: Histogram, x: float, count: int = 1) -> None:
 
 def merge_into(total: Histogram, other: Histogram) -> None:
     """Add ``other`` to ``total`` in place."""
+    if not total:  # the usual case: the first of its kind
+        total.update(other)
+        return
     for k, n in other.items():
-        total[k] = total.get(k, 0) + n
+        total[k] = total[k] + n if k in total else n
 
 
 def quantile(histogram: Histogram, q: float) -> float:
@@ -46,18 +51,13 @@ def quantile(histogram: Histogram, q: float) -> float:
 
 
 def quantiles(histogram: Histogram, qs: Sequence[float]) -> list[float]:
-    """``quantile`` of each of the ascending ``qs``, in one pass."""
-    n = sum(histogram.values())
-    found: list[float] = []
-    seen = k = 0
-    buckets = iter(sorted(histogram))
-    for q in qs if n else ():
-        rank = max(1, math.ceil(q * n))
-        while seen < rank:
-            k = next(buckets)
-            seen += histogram[k]
-        found.append(2 * GAMMA**k / (GAMMA + 1))
-    return found or [0.0] * len(qs)
+    """``quantile`` of each of ``qs``, in one pass."""
+    if not histogram:
+        return [0.0] * len(qs)
+    buckets = sorted(histogram)
+    up_to = list(accumulate(map(histogram.__getitem__, buckets)))
+    ranks = [max(1, math.ceil(q * up_to[-1])) for q in qs]
+    return [2 * GAMMA ** buckets[bisect_left(up_to, rank)] / (GAMMA + 1) for rank in ranks]
 
 
 def pack(histogram: Histogram) -> bytes:

@@ -12,7 +12,16 @@ from typing import Any
 
 import msgspec
 
-from app.core.cell import Cell, CellKey, Late, Score, Summary, add_cell, add_late, copy_cell
+from app.core.cell import (
+    Cell,
+    CellKey,
+    Late,
+    Score,
+    Summary,
+    add_cell_without_groups,
+    add_late,
+    copy_cell,
+)
 from app.core.events import rfc3339
 from app.core.ids import stable_id
 from app.core.open_pane import UNATTRIBUTED
@@ -108,10 +117,10 @@ def _added(window: Window, pane: ClosedPane) -> Window:
 def _arm_sums(known: ArmSums | None, arm: str, segment: str, summary: Summary) -> ArmSums:
     total = ArmSums(arm, segment, Cell(), {}, {})
     if known is not None:
-        _add_cell_without_groups(total.cell, known.cell)
+        add_cell_without_groups(total.cell, known.cell)
         total.histogram = dict(known.histogram)
         total.slices = dict(known.slices)
-    _add_cell_without_groups(total.cell, summary.cell)
+    add_cell_without_groups(total.cell, summary.cell)
     merge_into(total.histogram, summary.histogram)
     return total
 
@@ -138,15 +147,9 @@ def _add_slice(arms: dict[tuple[str, str], ArmSums], key: CellKey, cell: Cell) -
     total = Cell()
     known = sums.slices.get(key.slice)
     if known is not None:
-        _add_cell_without_groups(total, known)
-    _add_cell_without_groups(total, cell)
+        add_cell_without_groups(total, known)
+    add_cell_without_groups(total, cell)
     sums.slices[key.slice] = total
-
-
-def _add_cell_without_groups(total: Cell, cell: Cell) -> None:
-    """Session groups serve comparisons within the minute; a window does not need them."""
-    add_cell(total, cell)
-    total.groups = {}
 
 
 # ---- the aggregate event ----
@@ -156,7 +159,7 @@ def aggregates(window: Window, service: str) -> list[Output]:
     total = Cell()
     histogram: Histogram = {}
     for sums in window.arms:
-        add_cell(total, sums.cell)
+        add_cell_without_groups(total, sums.cell)
         merge_into(histogram, sums.histogram)
         if sums.arm == UNATTRIBUTED:
             continue

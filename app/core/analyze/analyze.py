@@ -18,13 +18,13 @@ from app.core.analyze.quality import Quality
 from app.core.analyze.scope import Scope
 from app.core.analyze.spend import Spend
 from app.core.analyze.traffic import Traffic
-from app.core.cell import Summary
+from app.core.cell import Cell, Summary, add_cell_without_groups
 from app.core.document import ServiceDocument
 from app.core.ids import stable_id
 from app.core.open_pane import UNATTRIBUTED
 from app.core.outputs import Output
 from app.core.pane import ClosedPane
-from app.core.sketch import Histogram
+from app.core.sketch import Histogram, merge_into
 from app.core.windows import Windows
 
 MAX_WATCHED = 160
@@ -129,9 +129,7 @@ def _hours(windows: Windows) -> dict[str, Histogram]:
     """Latencies of the longest open window, by arm."""
     found: dict[str, Histogram] = {}
     for sums in windows.open[-1].arms if windows.open else ():
-        total = found.setdefault(sums.arm, {})
-        for k, n in sums.histogram.items():
-            total[k] = total.get(k, 0) + n
+        merge_into(found.setdefault(sums.arm, {}), sums.histogram)
     return found
 
 
@@ -176,23 +174,26 @@ def _step(
 
 # ---- the service ----
 def _whole(whole: Whole, scope: Scope, pane: ClosedPane) -> tuple[Whole, list[Note]]:
-    arms: dict[str, Summary] = {}
-    total, unnamed = Summary.empty(), Summary.empty()
+    arms: dict[str, Cell] = {}
+    total, unnamed = Summary.empty(), Cell()
+    limited = burn.objectives(scope)[2] is not None  # else nobody asks for the latencies of the service
     for (arm, _), summary in pane.arms.items():
         if arm == UNATTRIBUTED:
-            unnamed.add(summary)
-        else:
-            total.add(summary)
-            arms.setdefault(arm, Summary.empty()).add(summary)
+            add_cell_without_groups(unnamed, summary.cell)
+            continue
+        add_cell_without_groups(arms.setdefault(arm, Cell()), summary.cell)
+        add_cell_without_groups(total.cell, summary.cell)
+        if limited:
+            merge_into(total.histogram, summary.histogram)
     heard, notes = traffic.heard(whole.traffic, scope, total.cell.n, complete=pane.complete)
     spent, said = spend.step(whole.spend, scope, pane)
     notes += said
     whole = msgspec.structs.replace(whole, traffic=heard, spend=spent)
     if not pane.complete:
         return whole, notes
-    strange, said = anomaly.step(whole.anomaly, scope, {arm: summary.cell for arm, summary in arms.items()})
+    strange, said = anomaly.step(whole.anomaly, scope, arms)
     burnt, more = burn.step(whole.burn, scope, total)
-    trend, told = quality.step(whole.trend, msgspec.structs.replace(scope, parts=False), unnamed.cell)
+    trend, told = quality.step(whole.trend, msgspec.structs.replace(scope, parts=False), unnamed)
     whole = msgspec.structs.replace(whole, anomaly=strange, burn=burnt, trend=trend)
     return whole, [*notes, *said, *more, *told]
 
