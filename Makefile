@@ -104,6 +104,10 @@ registry-stop: ## Stop it
 
 ##@ House-keeping
 
+.PHONY: protos
+protos: .venv/.dev ## Make the Python stubs of schemas/proto again
+	@$(BIN)/python deploy/protos.py
+
 .PHONY: lock
 lock: .venv/.dev ## Resolve the dependencies again into the two lock files
 	@deploy/lock.sh
