@@ -70,7 +70,7 @@ def test_a_split_reaches_the_gateway_once_through_kill_9_and_freeze_reverts_it_a
         log = tmp_path / "worker.log"
 
         def reaches(wanted: Split) -> None:
-            until(lambda: gateway.held("bot") == wanted, 40, f"the gateway does not get {wanted}; {log.read_text()}")
+            until(lambda: gateway.held("bot") == wanted, 120, f"the gateway does not get {wanted}; {log.read_text()}")
 
         publish(deployment, split(1))
         with actuator(deployment, log):
@@ -78,14 +78,14 @@ def test_a_split_reaches_the_gateway_once_through_kill_9_and_freeze_reverts_it_a
             publish(deployment, trial(2))
             reaches(trial(2))
         with actuator(deployment, log):
-            until(lambda: len(outcomes(deployment)) >= 2, 40, f"no outcomes; {log.read_text()}")
+            until(lambda: len(outcomes(deployment)) >= 2, 120, f"no outcomes; {log.read_text()}")
             assert gateway.state.store.changes == 2
             CommandLog(deployment.settings).send(Command(service="bot", command="freeze", args=Freeze()))
             reaches(split(2, frozen=True))
             publish(deployment, trial(3))
             CommandLog(deployment.settings).send(Command(service="*", command="resume", args=Nothing()))
             reaches(trial(3))
-            until(lambda: len(set(outcomes(deployment))) >= 4, 40, f"no outcome of version 3; {log.read_text()}")
+            until(lambda: len(set(outcomes(deployment))) >= 4, 120, f"no outcome of version 3; {log.read_text()}")
         assert gateway.state.store.changes == 4
         said = set(outcomes(deployment))
         assert len({id_ for id_, _ in said}) == len(said), "an id with two payloads"

@@ -28,5 +28,5 @@ def test_a_small_stream_is_counted_exactly_also_when_no_feedback_ever_comes(kafk
     assert sum(expected.late.values()) > 20
     assert expected.duplicates > 50
     with Worker(deployment, tmp_path / "worker.log") as worker:
-        found = await_aggregates(deployment, expected, 60)
+        found = await_aggregates(deployment, expected, 240)
         assert differences(found, expected) == [], worker.text()[-3000:]

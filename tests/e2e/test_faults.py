@@ -47,7 +47,7 @@ def test_five_kills_and_a_zombie_lose_and_double_nothing(real: Broker, tmp_path:
         traffic = Traffic(200_000, step_s=0.02)
         sent = produce(deployment.settings, traffic, rate=5000, during=lambda: run_script(script, 2.0))
         assert sent.events == 200_000
-        expected, found, wrong = compare(deployment, 90)
+        expected, found, wrong = compare(deployment, 240)
         assert len(expected.rows) > 2000
         assert wrong == [], "\n".join([*wrong[:20], first.text()[-2000:], second.text()[-2000:]])
         assert found.conflicts == []
@@ -57,23 +57,23 @@ def test_a_second_worker_three_seconds_later_is_exact_on_sixteen_partitions(real
     deployment = deploy(real, "scaleout", tmp_path, topics__partitions="16")
     produce(deployment.settings, Traffic(200_000, step_s=0.02))
     with Worker(deployment, tmp_path / "first.log") as first:
-        until(lambda: "agent ingest started" in first.text(), 30, "the first worker does not start")
+        until(lambda: "agent ingest started" in first.text(), 120, "the first worker does not start")
         run_script([lambda: None], 3.0)
         with Worker(deployment, tmp_path / "second.log"):
-            _, _, wrong = compare(deployment, 60)
+            _, _, wrong = compare(deployment, 240)
             assert wrong == [], "\n".join(wrong[:20])
 
 
 def test_sigterm_ends_a_worker_in_order_and_the_next_one_goes_on(kafka: Broker, tmp_path: Path):
     deployment = deploy(kafka, "sigterm", tmp_path)
     with Worker(deployment, tmp_path / "first.log") as first:
-        until(first.ready, 40, "the worker does not become ready")
+        until(first.ready, 120, "the worker does not become ready")
         with Worker(deployment, tmp_path / "second.log") as second:
             codes: list[int] = []
             traffic = Traffic(6_000, step_s=0.05)
             produce(deployment.settings, traffic, rate=3000, during=lambda: codes.append(first.terminate(30)))
             assert codes == [0], first.text()[-2000:]
-            _, _, wrong = compare(deployment, 60)
+            _, _, wrong = compare(deployment, 240)
             assert wrong == [], "\n".join([*wrong[:20], second.text()[-2000:]])
 
 
@@ -84,7 +84,7 @@ def test_bad_input_lands_in_the_dead_letters_with_reason_and_origin(kafka: Broke
     assert sent.garbage > 20
     assert sent.bad > 20
     with Worker(deployment, tmp_path / "worker.log") as worker:
-        expected, _, wrong = compare(deployment, 60)
+        expected, _, wrong = compare(deployment, 240)
         assert wrong == [], "\n".join(wrong[:20])
         letters = read(settings.kafka.bootstrap_servers, settings.topics.dead_letters)
         assert sorted(map(origin, letters)) == sorted(

@@ -62,7 +62,7 @@ def engines(host: Host) -> list[Counting]:
     return [engine for engine in host.lane.engines.values() if isinstance(engine, Counting)]
 
 
-async def until(condition: Callable[[], bool], within_s: float = 30) -> None:
+async def until(condition: Callable[[], bool], within_s: float = 120) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -15,7 +15,7 @@ def kill_agent(worker: Worker, name: str) -> None:
     """kill -9 of one agent; returns when the supervisor has started another."""
     victim = worker.await_agent(name)
     victim.kill()
-    until(lambda: worker.agents().get(name, victim).pid != victim.pid, 15, f"{name} was not started again")
+    until(lambda: worker.agents().get(name, victim).pid != victim.pid, 60, f"{name} was not started again")
 
 
 def kill_worker(deployment: Deployment, worker: Worker) -> Worker:

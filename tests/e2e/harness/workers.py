@@ -53,7 +53,7 @@ class Worker:
         except psutil.NoSuchProcess:
             return {}
 
-    def await_agent(self, name: str, within_s: float = 30) -> psutil.Process:
+    def await_agent(self, name: str, within_s: float = 120) -> psutil.Process:
         """The agent's process, once it runs."""
         until(lambda: name in self.agents(), within_s, f"{name} does not run; see {self.log}")
         return self.agents()[name]
