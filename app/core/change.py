@@ -45,6 +45,7 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float = 0.0
     expected_minutes: float | None = None
     changes: tuple[Change, ...] = ()
+    valid_for_s: int | None = None
 
 
 def split_of(row: Row, version: int, decision_id: str, now_s: int) -> Split:
@@ -148,7 +149,7 @@ def _decision(row: Row, identity: str, why: Why, split: Split | None, status: St
         evidence=why.evidence,
         alternatives=why.alternatives,
         engine_version=__version__,
-        valid_for_s=60 * row.document.trial.approval_minutes,
+        valid_for_s=60 * row.document.trial.approval_minutes if why.valid_for_s is None else why.valid_for_s,
         split=split,
     )
     return msgspec.structs.replace(decision, rationale=rationale(decision, status))

@@ -4,9 +4,10 @@ A ``ControlFact`` of type ``COMMAND`` carries exactly the bytes ``parse`` reads.
 """
 
 import difflib
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
+from msgspec import Meta
 
 from app.core.document import EVERYWHERE, DocumentError, Mode, ServiceDocument, from_object, to_object
 from app.core.events import Name
@@ -27,9 +28,10 @@ Verb = Literal[
     "rebaseline",
     "set-mode",
     "freeze",
+    "policy-answer",
 ]
 VERBS: tuple[Verb, ...] = get_args(Verb)
-ONE_SERVICE_ONLY: frozenset[Verb] = frozenset({"configure", "approve", "reject", "promote"})
+ONE_SERVICE_ONLY: frozenset[Verb] = frozenset({"configure", "approve", "reject", "promote", "policy-answer"})
 """A broadcast of these would change services nobody has looked at."""
 
 
@@ -61,13 +63,32 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decision_id: str = ""
 
 
+class Violation(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule of the policy service that a proposal breaks (PolicyViolation of the build plan)."""
+
+    policy_id: Annotated[str, Meta(min_length=1, max_length=200)]
+    policy_name: Annotated[str, Meta(max_length=500)] = ""
+    severity: Annotated[str, Meta(max_length=50)] = ""
+    description: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class PolicyAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """policy-answer: what a policy service says to a proposal (PolicyEvaluationResponse of the build plan)."""
+
+    decision_id: Annotated[str, Meta(min_length=1, max_length=200)]
+    approved: bool
+    violations: Annotated[tuple[Violation, ...], Meta(max_length=64)] = ()
+    decision_rationale: Annotated[str, Meta(max_length=2000)] = ""
+
+
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """optimize-now, pause, resume, rebaseline take no arguments."""
 
 
-Args = Configure | SetMode | Freeze | About | Nothing
+Args = Configure | SetMode | Freeze | About | PolicyAnswer | Nothing
 
-_ARGS: dict[Verb, type[SetMode] | type[Freeze] | type[About] | type[Nothing]] = {
+_ARGS: dict[Verb, type[SetMode] | type[Freeze] | type[About] | type[PolicyAnswer] | type[Nothing]] = {
+    "policy-answer": PolicyAnswer,
     "set-mode": SetMode,
     "freeze": Freeze,
     **dict.fromkeys(("approve", "reject", "promote", "abort", "rollback"), About),

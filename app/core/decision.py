@@ -38,6 +38,7 @@ Strategy = Literal[
 """The five strategies of requirements/004, hybrid, and what a person ordered."""
 DeploymentStrategy = Literal["canary", "blue-green", "immediate", "shadow", "weights", "none"]
 ChangeType = Literal["replace", "add", "remove"]
+Severity = Literal["deny", "warn"]
 Metric = Literal["quality", "latency", "errors", "cost", "reward"]
 
 EVENT_TYPES: dict[Status, str] = {"proposed": PROPOSED, "decided": DECIDED, "refused": REFUSED}
@@ -77,12 +78,19 @@ class Impact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Constraint(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit the decision was held against; ``value`` None when it could not be measured (then not satisfied)."""
+    """A limit the decision was held against; ``value`` None when it could not be measured (a change for good is then
+    not satisfied). ``detail``: what is wrong, in words. ``severity`` ``warn``: told, but stops nothing.
+
+    A rule that no number states (approved models, residency, a policy) has the limit 0 and as its value how often it
+    is broken.
+    """
 
     name: str
     limit: float
     value: float | None
     satisfied: bool
+    detail: str = ""
+    severity: Severity = "deny"
 
 
 class Alternative(msgspec.Struct, frozen=True):

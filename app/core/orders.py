@@ -8,16 +8,28 @@ from typing import TypeVar
 
 import msgspec
 
-from app.core import change, outputs, rollout
+from app.core import change, outputs, proposals, rollout
 from app.core.analyze.finding import EVERY, decode_heard
 from app.core.change import Why
-from app.core.commands import COMMAND, About, Command, CommandError, Configure, Freeze, SetMode, parse
-from app.core.decision import Action, decode_outcome
+from app.core.commands import (
+    COMMAND,
+    About,
+    Command,
+    CommandError,
+    Configure,
+    Freeze,
+    PolicyAnswer,
+    SetMode,
+    Violation,
+    parse,
+)
+from app.core.decision import Action, Constraint, decode_outcome
 from app.core.document import ServiceDocument, diff
 from app.core.facts import ControlFact
 from app.core.ideas import carried
 from app.core.ids import stable_id
 from app.core.outputs import REFUSED, Output
+from app.core.resting import allowed_again
 from app.core.row import BROADCAST, Row
 from app.core.savings import Savings
 
@@ -113,6 +125,7 @@ def _configure(row: Row, order: Order, now_s: int) -> Result:
         incumbent=incumbent,
         admitted=tuple(a for a in row.admitted if document.arm(a)),
         proposal=None,
+        resting=allowed_again(row.resting),
         next_cycle_s=0,
         made=tuple(made for made in row.made if document.arm(made.name)),
     )
@@ -173,23 +186,39 @@ def _approve(row: Row, order: Order, now_s: int) -> Result:
         raise CommandError(f"{row.service}: there is no such open proposal to approve")
     if not row.may_change:
         raise CommandError(f"{row.service} is frozen or paused: resume it before approving")
-    row = msgspec.structs.replace(row, proposal=None)
-    return rollout.open_trial(
-        row, now_s, proposal.arm, proposal.expected, proposal.alternatives, "on-demand", order.command.actor
-    )
+    return rollout.allow_proposal(row, now_s, "person", "on-demand", order.command.actor)
 
 
 def _reject(row: Row, order: Order, now_s: int) -> Result:
     proposal = row.proposal
     if proposal is None or not _named(order.command, proposal.decision_id):
         raise CommandError(f"{row.service}: there is no such open proposal to reject")
-    return rollout.refuse_proposal(
+    return proposals.refuse(
         row, now_s, f"Rejected by {order.command.actor or 'a person'}. {order.command.reason}".strip()
     )
 
 
+def _policy_answer(row: Row, order: Order, now_s: int) -> Result:
+    proposal, answer = row.proposal, _args(order, PolicyAnswer)
+    if proposal is None or proposal.decision_id != answer.decision_id or "policy" not in proposal.waits:
+        raise CommandError(f"{row.service}: no proposal {answer.decision_id} waits for a policy service")
+    if not answer.approved:
+        said = answer.decision_rationale or "the policy service said no"
+        return proposals.refuse(row, now_s, said, tuple(_violated(v) for v in answer.violations))
+    if not row.may_change:
+        raise CommandError(f"{row.service} is frozen or paused: resume it, then the policy service may answer again")
+    return rollout.allow_proposal(row, now_s, "policy", "event", order.command.actor, cause=answer.decision_rationale)
+
+
+def _violated(violation: Violation) -> Constraint:
+    detail = violation.description or violation.policy_name or "broken"
+    return Constraint(name=f"remote.{violation.policy_id}", limit=0.0, value=1.0, satisfied=False, detail=detail)
+
+
 def _promote(row: Row, order: Order, now_s: int) -> Result:
     _open_trial_named(row, order.command, "promote")
+    if (forbidden := rollout.forbids(row, now_s)) is not None:
+        raise CommandError(f"{row.service}: a rule of its document forbids it, change the document first: {forbidden}")
     return rollout.promote(row, now_s, _why(order.command, "promote", "ordered without a verdict (not judged)"))
 
 
@@ -227,6 +256,7 @@ _OBEY: dict[str, Callable[[Row, Order, int], Result]] = {
     "configure": _configure,
     "set-mode": _set_mode,
     "freeze": _freeze,
+    "policy-answer": _policy_answer,
     "pause": _pause,
     "resume": _resume,
     "approve": _approve,
@@ -239,7 +269,7 @@ _OBEY: dict[str, Callable[[Row, Order, int], Result]] = {
 }
 
 
-A = TypeVar("A", Configure, SetMode, Freeze)
+A = TypeVar("A", Configure, SetMode, Freeze, PolicyAnswer)
 
 
 def _args(order: Order, kind: type[A]) -> A:

@@ -3,6 +3,8 @@
 Sizes: at most 16 arms x 9 segments of sums, one trial, the last 32 versions.
 """
 
+from typing import Literal
+
 import msgspec
 
 from app.core.decision import Alternative, Impact
@@ -23,26 +25,37 @@ BROADCAST = "*"
 HISTORY = 32
 
 
+Answerer = Literal["person", "policy"]
+
+
 class Tick(msgspec.Struct, frozen=True):
     """Only time passed: a deadline of the row is reached (rule O8)."""
 
 
 class Proposal(msgspec.Struct, frozen=True, array_like=True):
-    """A trial of ``arm`` waiting for a person (mode approve) until ``deadline_s``."""
+    """A trial of ``arm`` waiting until ``deadline_s`` for a person (mode approve), a policy service, or both.
+
+    ``waits`` names who has not answered; ``person_deadline_s`` follows once the policy service has.
+    """
 
     decision_id: str
     arm: str
     deadline_s: int
     expected: dict[str, Impact] = {}
     alternatives: tuple[Alternative, ...] = ()
+    waits: tuple[Answerer, ...] = ("person",)
+    person_deadline_s: int = 0
 
 
 class Rest(msgspec.Struct, frozen=True, array_like=True):
-    """An arm that lost a trial: not tried again before ``until_s``; ``times`` in a row."""
+    """An arm that lost a trial: not tried again before ``until_s``; ``times`` in a row. ``by_rule``: it did not lose, a
+    limit or policy forbids it.
+    """
 
     until_s: int
     times: int
     why: str
+    by_rule: bool = False
 
 
 class Past(msgspec.Struct, frozen=True, array_like=True):

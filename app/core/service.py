@@ -111,7 +111,7 @@ def _expire(row: Row, now_s: int) -> Result:
     if row.cooldown_s and now_s >= row.cooldown_s:
         row = msgspec.structs.replace(row, cooldown_s=0)
     if row.proposal is not None and now_s >= row.proposal.deadline_s:
-        row, said = rollout.refuse_proposal(row, now_s, "nobody answered before the deadline")
+        row, said = rollout.expire_proposal(row, now_s)
     return row, said
 
 

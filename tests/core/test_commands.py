@@ -21,7 +21,10 @@ from app.core.commands import (
 )
 
 DOCUMENT = {"service": "chat", "arms": [{"name": "a"}, {"name": "b"}]}
-ARGS: dict[str, dict[str, Any]] = {"configure": {"document": DOCUMENT}, "set-mode": {"mode": "auto"}}
+ANSWER = {"decision_id": "d", "approved": False, "violations": [{"policy_id": "gdpr", "description": "EU only"}]}
+ARGS: dict[str, dict[str, Any]] = {
+    "configure": {"document": DOCUMENT}, "set-mode": {"mode": "auto"}, "policy-answer": ANSWER,
+}  # fmt: skip
 
 
 def wire(command: str, **fields: Any) -> bytes:
@@ -86,7 +89,7 @@ def test_a_wrong_command_says_what_is_wrong(data: bytes, says: str) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_only_safe_commands_may_be_sent_to_all_services(verb: str) -> None:
-    if verb in ("configure", "approve", "reject", "promote"):
+    if verb in ("configure", "approve", "reject", "promote", "policy-answer"):
         with pytest.raises(CommandError, match="name one service"):
             parse(wire(verb, service="*"))
     else:

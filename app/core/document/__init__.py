@@ -8,6 +8,8 @@ from app.core.document.limits import Budget, Policy, PolicyRule, Verify
 from app.core.document.objective import PRESETS, Objective, Weights
 from app.core.document.pricing import Price
 from app.core.document.reading import from_json, from_object, parse_toml
+from app.core.document.remote_policy import RemotePolicy
+from app.core.document.request_limits import Limits
 from app.core.document.service_document import Mode, ServiceDocument, completed, default_document, segment_of
 from app.core.document.strategy import VARIANTS, PromptPlan, StrategyName, StrategyPlan, Variant
 from app.core.document.thresholds import Slo, Thresholds
@@ -27,6 +29,7 @@ __all__ = [
     "ErrorsGuardrail",
     "Guardrails",
     "LatencyGuardrail",
+    "Limits",
     "Mode",
     "Objective",
     "Policy",
@@ -34,6 +37,7 @@ __all__ = [
     "Price",
     "PromptPlan",
     "QualityGuardrail",
+    "RemotePolicy",
     "Segments",
     "ServiceDocument",
     "Slo",

@@ -11,6 +11,8 @@ from app.core.document.arms import EVERYWHERE
 from app.core.document.errors import DocumentError, Path
 from app.core.document.service_document import ServiceDocument
 from app.core.events import epoch_s
+from app.core.policy.errors import ExpressionError
+from app.core.policy.syntax import compared, parse
 
 LAST_STEP_WITH_CONTROL = 90
 MAX_DEPTH = 8
@@ -177,6 +179,33 @@ def _budget(document: ServiceDocument) -> None:
 
 def _policies(document: ServiceDocument) -> None:
     _unique([policy.id for policy in document.policies], "policies", "id", "policy ids")
+    for i, policy in enumerate(document.policies):
+        for j, rule in enumerate(policy.rules):
+            _condition(document, rule.condition, ("policies", i, "rules", j, "condition"))
+
+
+def _condition(document: ServiceDocument, condition: str, path: Path) -> None:
+    try:
+        found = parse(condition)
+    except ExpressionError as error:
+        raise DocumentError(str(error), path=path, value=condition) from None
+    by, known = document.segments.by, document.segment_names
+    for name, text in compared(found):
+        if by and name in {f"user.{by}", f"segment.{by}"} and text not in known:
+            raise DocumentError(
+                f"{name} is compared with {text!r}, which is no declared segment", path=path, value=condition,
+                allowed=", ".join(document.segments.values),
+            )  # fmt: skip
+
+
+def _residency(document: ServiceDocument) -> None:
+    for segment, regions in document.limits.residency.items():
+        path = ("limits", "residency", segment)
+        if segment not in {EVERYWHERE, *document.segment_names}:
+            known = ", ".join(f'"{name}"' for name in {EVERYWHERE: 0, **dict.fromkeys(document.segment_names)})
+            raise DocumentError("does not name a segment", path=path, value=segment, allowed=known)
+        if not regions:
+            raise DocumentError("names no region", path=path, allowed='at least one, as in ["eu"]')
 
 
 def _unique(names: Iterable[str], table: str, key: str, what: str, *, flat: bool = False) -> None:
@@ -190,5 +219,5 @@ def _unique(names: Iterable[str], table: str, key: str, what: str, *, flat: bool
 
 _RULES: tuple[Callable[[ServiceDocument], None], ...] = (
     _arms, _free_tables, _roles, _segments, _objective, _steps, _prices, _budget, _policies,
-    _strategy,
+    _strategy, _residency,
 )  # fmt: skip

@@ -26,7 +26,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class PolicyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One condition of a policy and what follows from it."""
+    """One condition of a policy and what follows from it. The first true `deny` or `allow` ends the policy."""
 
     condition: Annotated[
         Text, Meta(min_length=1, description="Expression over service, segment, arm and model attributes.")
@@ -36,7 +36,9 @@ class PolicyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A governance policy in the form of the build plan (requirements/004, Governance). Kept; not evaluated yet."""
+    """A governance policy: conditions every proposed change is held against, in the form governance tools write as YAML
+    (`service apply --policies FILE.yaml`). `docs/policies.md` has the language.
+    """
 
     id: Annotated[str, Meta(min_length=1, max_length=200, description="Unique in the document.")]
     name: Annotated[Text, Meta(description="Title for people.")] = ""

@@ -10,6 +10,8 @@ from app.core.document.guardrails import Guardrails
 from app.core.document.limits import Budget, Policy, Verify
 from app.core.document.objective import Objective
 from app.core.document.pricing import MAX_PRICES, Price
+from app.core.document.remote_policy import RemotePolicy
+from app.core.document.request_limits import Limits
 from app.core.document.strategy import StrategyPlan
 from app.core.document.thresholds import Slo, Thresholds
 from app.core.document.trial_plan import TrialPlan
@@ -74,6 +76,8 @@ class ServiceDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ] = ()
     policies: Annotated[tuple[Policy, ...], Meta(max_length=64, description="Governance policies.")] = ()
     strategy: Annotated[StrategyPlan, Meta(description="Where the arms on trial come from.")] = StrategyPlan()
+    limits: Annotated[Limits, Meta(description="What a request may cost, take and hold.")] = Limits()
+    remote_policy: Annotated[RemotePolicy, Meta(description="A policy service that is asked.")] = RemotePolicy()
 
     @property
     def arm_names(self) -> tuple[str, ...]:

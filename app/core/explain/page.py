@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from textwrap import wrap
 from typing import Any
 
-from app.core.decision import Decision, Status
+from app.core.decision import Constraint, Decision, Status
 from app.core.explain.sentence import METRICS, challenger, incumbent, rationale, step_text, where
 from app.core.explain.wording import amount, duration, number, percent, signed
 
@@ -65,8 +65,13 @@ def _constraints(d: Decision) -> Iterator[str]:
     for c in d.constraints:
         known = c.name in METRICS
         value, limit = (_limit(c.name, x, known=known) for x in (c.value, c.limit))
-        rows.append((f"  {c.name}", value, limit, "satisfied" if c.satisfied else "NOT satisfied"))
+        rows.append((f"  {c.name}", value, limit, _kept(c)))
     yield from _table(rows)
+
+
+def _kept(c: Constraint) -> str:
+    text = "satisfied" if c.satisfied else "warning" if c.severity == "warn" else "NOT satisfied"
+    return f"{text}: {c.detail}" if c.detail else text
 
 
 def _limit(name: str, value: float | None, *, known: bool) -> str:

@@ -7,11 +7,14 @@ What a sentence needs beyond the decision's own fields stands in its evidence, a
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
+
 from app.core.decision import Action, Change, Constraint, Decision, Impact, Status
 from app.core.explain.wording import (
     amount,
     better_or_worse,
     duration,
+    failed,
     harm,
     improves,
     mildest,
@@ -28,7 +31,8 @@ MAX_MOVES = 6
 def rationale(decision: Decision, status: Status = "decided") -> str:
     """One plain sentence: what is done, and the numbers it rests on, with units and intervals."""
     if status == "refused":
-        return _sentence(f"Refused to {_TO[decision.action](decision)}", _reasons(decision))
+        nothing_to_wait_for = msgspec.structs.replace(decision, expected_minutes=None)
+        return _sentence(f"Refused to {_TO[decision.action](decision)}", _reasons(nothing_to_wait_for))
     what = _WHAT[decision.action](decision)
     if status == "proposed":
         return _sentence(f"Proposed: {_lower(what)}", _reasons(decision), _waiting(decision))
@@ -187,7 +191,7 @@ def _reasons(d: Decision) -> str:
         parts.append(f"ordered by {d.evidence['actor']}")
     limits = {c.name: c for c in d.constraints}
     parts += [_metric(metric, d.expected_impact[metric], limits.get(metric), d) for metric in _order(d)]
-    parts += [_failed(c) for c in d.constraints if not c.satisfied and c.name not in d.expected_impact]
+    parts += [failed(c) for c in d.constraints if not c.satisfied and c.name not in d.expected_impact]
     if d.action == "open-trial" and d.expected_minutes is not None:
         parts.append(f"a verdict takes about {duration(d.expected_minutes)}")
     return "; ".join(part for part in parts if part)
@@ -225,13 +229,10 @@ def _metric(metric: str, impact: Impact, limit: Constraint | None, d: Decision) 
     return f"{text} (at most {signed(metric, bound)}), {may_be} the limit of {amount(metric, limit.limit)}"
 
 
-def _failed(constraint: Constraint) -> str:
-    value = "not measured" if constraint.value is None else number(constraint.value, 4)
-    return f"{constraint.name} is {value}, the limit is {number(constraint.limit, 4)}"
-
-
 def _waiting(d: Decision) -> str:
+    wait = f" for at most {duration(d.valid_for_s / 60)}" if d.valid_for_s else ""
+    if "policy" in d.evidence.get("waits_for", ()):
+        return f"waits for the policy service{wait}"
     if d.mode == "approve":
-        wait = f" for at most {duration(d.valid_for_s / 60)}" if d.valid_for_s else ""
         return f"waits for approval{wait}"
     return f"mode {d.mode} changes nothing by itself"

@@ -1,6 +1,6 @@
 """Numbers written for people: percent, points, durations, and how a metric's change is said."""
 
-from app.core.decision import Impact
+from app.core.decision import Constraint, Impact
 
 POINTS = frozenset({"quality", "errors"})
 """Metrics on a 0-1 scale: their changes are absolute points. latency and cost change by ratio."""
@@ -86,3 +86,13 @@ def better_or_worse(metric: str, impact: Impact) -> str:
 
 def _noun(metric: str) -> str:
     return {"errors": "error rate"}.get(metric, metric)
+
+
+def failed(constraint: Constraint) -> str:
+    """A constraint that does not hold: the rule, its value and its limit."""
+    warned = "warning: " if constraint.severity == "warn" else ""
+    value = "not measured" if constraint.value is None else number(constraint.value, 4)
+    if not constraint.detail or constraint.value is None:
+        return f"{warned}{constraint.name} is {value}, the limit is {number(constraint.limit, 4)}"
+    beyond = f": {value}, the limit is {number(constraint.limit, 4)}" if constraint.limit else ""
+    return f"{warned}{constraint.name}: {constraint.detail}{beyond}"
