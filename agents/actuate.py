@@ -7,8 +7,11 @@ crash could lose; two actuators on one service are kept apart by the etag and do
 import asyncio
 import logging
 
+from app.adapters.gateways.desired import DesiredGateway, DesiredState
 from app.core.actuation import Apply, Revert, idempotency_key
-from app.core.actuator import Actuator
+from app.core.actuator import Actuator, Rules
+from app.core.batch import Batch
+from app.core.freeze import Freezes
 from app.core.ports import Gateway, GatewayError
 
 log = logging.getLogger(__name__)
@@ -48,3 +51,32 @@ async def look(engine: Actuator, gateway: Gateway, service: str, now: float) -> 
     except GatewayError as error:
         engine.failed(service, error, now, split)
         log.debug("%s: %s: %s", service, type(error).__name__, error)
+
+
+class Mirror:
+    """Keeps what one process offers (``DesiredState``) at the newest allowed split of every service, owned or not.
+
+    The same engine as the gateways', so a freeze holds here as well. It writes no outcomes: a service's owner does.
+    """
+
+    RECHECK_S = 60.0
+
+    def __init__(self, desired: DesiredState, freezes: Freezes, max_services: int) -> None:
+        self._desired, self._gateway = desired, DesiredGateway(desired, "mirror")
+        self._engine = Actuator(Rules(gateway="mirror", recheck_s=self.RECHECK_S, max_services=max_services), freezes)
+        self._read = False
+
+    def fold(self, batch: Batch) -> None:
+        """Splits of any partition."""
+        self._engine.fold(batch)
+
+    def complete(self) -> None:
+        """The end of every partition, as of the start, was folded."""
+        self._read = True
+
+    async def tick(self, now: float) -> None:
+        """Offer what is newer than what is on offer."""
+        looked = await actuate(self._engine, self._gateway, now)
+        self._engine.acked(self._engine.cut())
+        if self._read and self._engine.freezes.known and looked < LOOKS:
+            self._desired.complete = True

@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 from aiokafka.partitioner import murmur2
 
-from agents.actuate import actuate
+from agents.actuate import Mirror, actuate
 from agents.ingest import fold_of, ingest
 from agents.optimize import merge_of, optimize
 from app.adapters.codec import encode_output, make_decode, make_decode_spans
@@ -18,13 +18,17 @@ from app.adapters.codec.avro import AvroReader, use
 from app.adapters.codec.avro_write import encoder
 from app.adapters.codec.registry import HttpRegistry, Registry
 from app.adapters.gateways.breaker import Breaker, BreakerGateway, BreakerOptions
+from app.adapters.gateways.desired import DesiredGateway, DesiredState
+from app.adapters.gateways.metrics import families, offered
 from app.adapters.gateways.orchestrator import OrchestratorGateway, OrchestratorOptions
+from app.adapters.gateways.propagation import MeasuredGateway
 from app.adapters.kafka.broadcast import Broadcast
 from app.adapters.kafka.connection import aiokafka_connection, faust_credentials
 from app.adapters.kafka.host import Agent, Host, fold_each
 from app.adapters.kafka.lane import Start
 from app.adapters.kafka.options import EXIT_REGISTRY, LaneOptions, lane_options
 from app.adapters.kafka.tee import Tee
+from app.adapters.process.exposition import Family
 from app.core.actuator import Actuator, Rules
 from app.core.facts import Road
 from app.core.freeze import Freezes
@@ -59,9 +63,10 @@ def make_host(
     *,
     tee: Path | None = None,
     session: aiohttp.ClientSession | None = None,
+    desired: DesiredState | None = None,
 ) -> Host:
     """The host of agent ``name`` on the topics that exist. ``tee``: file for the facts that optimize folds.
-    ``session``: what actuate calls the gateway with; the caller closes it.
+    ``session``: what actuate calls the gateway with; the caller closes it. ``desired``: what it offers to pullers.
     """
     partitions = existing[settings.topics.facts].partitions
     registry = registry_of(settings)
@@ -71,7 +76,7 @@ def make_host(
     elif name == "optimize":
         agent = optimize_agent(settings, tee, registry, partitions)
     else:
-        agent = actuate_agent(settings, gateway_of(settings, session))
+        agent = actuate_agent(settings, gateway_of(settings, session, desired), desired)
     return Host(agent, options_of(settings, name), aiokafka_connection(settings.kafka), partitions, on_fatal)
 
 
@@ -215,9 +220,9 @@ def output_encoder(settings: Settings, registry: Registry | None) -> Callable[[O
 
 
 # ---- actuate -------------------------------------------------------------------------------------------------------
-def actuate_agent(settings: Settings, gateway: Gateway | None) -> Agent:
+def actuate_agent(settings: Settings, gateway: Gateway | None, desired: DesiredState | None = None) -> Agent:
     """Newest splits -> gateway -> outcomes; the kill switch is read from the commands themselves. Without a gateway it
-    only looks on.
+    only looks on. ``desired`` is kept at the newest splits of all services, whoever owns them.
     """
     freezes = Freezes(make_decode())
     rules = Rules(
@@ -226,12 +231,18 @@ def actuate_agent(settings: Settings, gateway: Gateway | None) -> Agent:
         deadline_s=settings.actuate.deadline_s,
         on_drift=settings.gateway.drift,
     )
+    mirror = Mirror(desired, freezes, MAX_KNOWN) if desired is not None else None
 
     async def tick(engines: Collection[Engine]) -> None:
+        if mirror is not None:
+            await mirror.tick(time.monotonic())
         for engine in engines:
             if gateway is not None and isinstance(engine, Actuator):
                 await actuate(engine, gateway, time.monotonic())
 
+    broadcasts = [Broadcast(settings.topics.commands, freezes.fold, freezes.complete)]
+    if mirror is not None:
+        broadcasts.append(Broadcast(settings.topics.splits, mirror.fold, mirror.complete))
     return Agent(
         name="actuate",
         topics=(settings.topics.splits,),
@@ -239,20 +250,40 @@ def actuate_agent(settings: Settings, gateway: Gateway | None) -> Agent:
         run=fold_each,
         roles=roles(settings),
         from_start=True,
-        tick=tick if gateway is not None else None,
+        tick=tick if gateway is not None or mirror is not None else None,
         tick_s=min(0.25, settings.actuate.reconcile_s),
-        broadcasts=(Broadcast(settings.topics.commands, freezes.fold, freezes.complete),),
+        broadcasts=tuple(broadcasts),
+        shown=lambda: shown_of(gateway, desired),
     )
 
 
-def gateway_of(settings: Settings, session: aiohttp.ClientSession | None) -> Gateway | None:
+def shown_of(gateway: Gateway | None, desired: DesiredState | None) -> list[Family]:
+    """The metrics of the gateway (propagation lag, circuit breaker), and of what is on offer."""
+    shown = offered(desired.counts) if desired is not None else []
+    if not isinstance(gateway, MeasuredGateway):
+        return shown
+    breaker = gateway.inner.breaker if isinstance(gateway.inner, BreakerGateway) else None
+    return [*shown, *families(gateway.name, gateway.lag, breaker)]
+
+
+def desired_of(settings: Settings) -> DesiredState | None:
+    """What this process offers to gateways that fetch; None without a key to sign with."""
+    return DesiredState(time.monotonic) if settings.gateway.desired_key else None
+
+
+def gateway_of(
+    settings: Settings, session: aiohttp.ClientSession | None, desired: DesiredState | None = None
+) -> Gateway | None:
     """The gateway the settings name, behind a circuit breaker; None: nothing is called, splits are only published."""
     chosen = settings.gateway
     if chosen.kind == "none":
         return None
+    if chosen.kind == "desired":
+        return MeasuredGateway(DesiredGateway(desired or DesiredState(time.monotonic)), time.monotonic)
     if session is None:
         raise ValueError(f"gateway.kind is {chosen.kind}: actuate needs an HTTP session")
     options = OrchestratorOptions(
         url=chosen.url, token=chosen.token, timeout_s=chosen.timeout_s, attempts=chosen.attempts
     )
-    return BreakerGateway(OrchestratorGateway(session, options), Breaker(BreakerOptions(), time.monotonic))
+    guarded = BreakerGateway(OrchestratorGateway(session, options), Breaker(BreakerOptions(), time.monotonic))
+    return MeasuredGateway(guarded, time.monotonic)

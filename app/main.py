@@ -19,6 +19,7 @@ import aiohttp
 import msgspec
 
 from app.adapters.codec.registry import RegistryError
+from app.adapters.gateways.desired_http import DesiredRoutes
 from app.adapters.kafka.admin import AdminError, KafkaAdmin, check, refusal
 from app.adapters.kafka.connection import aiokafka_connection
 from app.adapters.kafka.host import Host
@@ -27,11 +28,12 @@ from app.adapters.kafka.quiet import quiet_libraries
 from app.adapters.kafka.wait import NoBrokerError, wait_for_broker
 from app.adapters.process.exposition import Family, exposition, join
 from app.adapters.process.folder import EXIT_FOLDER, FolderError, is_unusable, make_usable
+from app.adapters.process.forward import hand_on
 from app.adapters.process.health import Report, application, serve
 from app.adapters.process.orphan import die_with_parent
 from app.adapters.process.supervisor import Child, Hello, Supervisor
 from app.adapters.telemetry import exposition as catalogued
-from app.factory import AGENTS, AgentName, make_host
+from app.factory import AGENTS, AgentName, desired_of, make_host
 from app.settings import Settings
 from app.topics import Existing, declared
 
@@ -78,6 +80,7 @@ class _Worker:
         self._settings, self._name, self._tee, self._supervised = settings, name, tee, supervised
         self._stop = asyncio.Event()
         self._host: Host | None = None
+        self._desired = desired_of(settings) if name == "actuate" else None
         self._watch: asyncio.Future[None] | None = None
         self._began = time.monotonic()
 
@@ -100,7 +103,9 @@ class _Worker:
         if not isinstance(existing, dict):
             return 0 if existing is None else existing
         async with aiohttp.ClientSession() as session:
-            self._host = make_host(self._settings, self._name, existing, self._fatal, tee=self._tee, session=session)
+            self._host = make_host(
+                self._settings, self._name, existing, self._fatal, tee=self._tee, session=session, desired=self._desired
+            )
             await self._until_stopped(self._host.start())
             self._watch = asyncio.ensure_future(self._until_out_of_the_group(self._host))
             await self._until_stopped(self._host.crashed())
@@ -153,7 +158,11 @@ class _Worker:
     async def _listen(self) -> None:
         web, offset = self._settings.web, AGENTS.index(self._name) + 1
         port = web.port + offset if 0 < web.port <= 65_535 - offset else 0
-        _, port = await serve(application(self._look), web.host, port)
+        app = application(self._look)
+        if self._desired is not None:
+            gateway = self._settings.gateway
+            DesiredRoutes(self._desired, gateway.desired_key, gateway.desired_waiting).add_to(app)
+        _, port = await serve(app, web.host, port)
         log.info("%s: health and metrics at http://%s:%d", self._name, web.host, port)
         if self._supervised:
             sys.stdout.write(msgspec.json.encode(Hello(port)).decode() + "\n")
@@ -206,7 +215,8 @@ def metrics_of(host: Host) -> str:
         lag.add(records, agent=agent, source=source)
     silent = Family("silent_sources", "gauge", "sources that do not move and hold every close: alarm when above 0")
     silent.add(len(host.lane.silent()), agent=agent)
-    return join([catalogued(stages)[0].decode(), exposition([ready, owned, folded, sent, flushes, lag, silent])])
+    families = [ready, owned, folded, sent, flushes, lag, silent, *host.agent.shown()]
+    return join([catalogued(stages)[0].decode(), exposition(families)])
 
 
 # ---- the supervisor ------------------------------------------------------------------------------------------------
@@ -230,7 +240,10 @@ async def _supervise(settings: Settings, commands: Mapping[str, Sequence[str]]) 
         async def look() -> Report:
             return await _sum_up(session, settings.web.host, list(supervisor.children.values()))
 
-        runner, port = await serve(application(look), settings.web.host, settings.web.port)
+        app = application(look)
+        if settings.gateway.desired_key:
+            hand_on(app, session, settings.web.host, lambda: supervisor.children.get("actuate"))
+        runner, port = await serve(app, settings.web.host, settings.web.port)
         log.info("worker: health and metrics at http://%s:%d", settings.web.host, port)
         code = await supervisor.run(stop)
         await runner.cleanup()

@@ -50,7 +50,8 @@ def worker(options: Options, agents: tuple[str, ...], agent: str | None, tee: Pa
     configure_logging(settings.log)
     if agent is not None:
         return run_agent(settings, agent, tee, supervised=supervised)  # type: ignore[arg-type]  # click checked it
-    chosen = agents or (NAMES if settings.gateway.kind != "none" else NAMES[:2])
+    actuates = settings.gateway.kind != "none" or settings.gateway.desired_key
+    chosen = agents or (NAMES if actuates else NAMES[:2])
     return run_supervisor(settings, {name: _command(options, name, tee) for name in chosen})
 
 

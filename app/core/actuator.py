@@ -20,6 +20,9 @@ from app.core.split import Split
 MAX_PENDING = 10_000
 """Records waiting for a cut; beyond it they are left out and counted, and said at a later look at the gateway."""
 
+OFFERED_S = 0.5
+"""How often a split that waits to be fetched is looked at: reading it costs no call."""
+
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """How one gateway is driven. Seconds; ``max_services`` of one partition, more are refused and counted."""
@@ -144,6 +147,9 @@ class Actuator:
             self._back_off(rollout, now, 0.0)
             return
         rollout.put, rollout.attempts, rollout.not_before_s, rollout.taken_back = split, 0, 0.0, False
+        if not ack.taken:
+            self._offered(rollout, now)
+            return
         self._say(rollout, ACCEPTED, split)
         superseded = newness(rollout.split) > newness(split) and not rollout.freeze.active
         rollout.due_s = now if superseded else now + self.rules.recheck_s
@@ -200,7 +206,10 @@ class Actuator:
         if applied is None:
             return
         rollout.attempts = 0
-        if action.why == "settled":
+        if action.why == "settled" and not applied.taken:
+            rollout.put = applied.split
+            self._offered(rollout, now)
+        elif action.why == "settled":
             rollout.put, rollout.wanting_s = applied.split, None
             self._say(rollout, ACCEPTED, applied.split)
         elif action.why == "held":
@@ -214,6 +223,11 @@ class Actuator:
             self._say(
                 rollout, FAILED, rollout.split, "changed by hand at the gateway: the service is frozen until resume"
             )
+
+    def _offered(self, rollout: Rollout, now: float) -> None:
+        """The split waits to be fetched: look again soon, and say so when nobody does."""
+        self._want(rollout, now, "nobody who serves traffic fetched the split")
+        rollout.due_s = now + min(self.rules.recheck_s, OFFERED_S)
 
     def _want(self, rollout: Rollout, now: float, why: str) -> None:
         if rollout.wanting_s is None:

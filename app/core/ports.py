@@ -90,10 +90,14 @@ percentage only, mirror traffic, keep a session on its arm."""
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """What a gateway holds for a service. ``etag`` names this very state: it differs after every change."""
+    """What a gateway holds for a service. ``etag`` names this very state: it differs after every change.
+
+    ``taken`` false: it is on offer, and not everybody who serves traffic has said that he has it.
+    """
 
     split: Split
     etag: str
+    taken: bool = True
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -104,10 +108,14 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Ack(msgspec.Struct, frozen=True):
-    """A gateway's answer to a split. ``ignored``: it holds a newer one, whose etag this is."""
+    """A gateway's answer to a split. ``ignored``: it holds a newer one, whose etag this is.
+
+    ``taken``: as in ``Applied``.
+    """
 
     status: Literal["applied", "unchanged", "ignored"]
     etag: str
+    taken: bool = True
 
 
 class GatewayError(Exception):

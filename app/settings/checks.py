@@ -74,6 +74,12 @@ _RULES: tuple[tuple[Path, Path, str, Callable[[Settings], bool]], ...] = (
         ("gateway", "url"),
         ("gateway", "kind"),
         "must be set: gateway.kind names a gateway that is called",
-        lambda s: bool(s.gateway.url) or s.gateway.kind == "none",
+        lambda s: bool(s.gateway.url) or s.gateway.kind in {"none", "desired"},
+    ),
+    (
+        ("gateway", "desired_key"),
+        ("gateway", "kind"),
+        "must be set: gateways that fetch their state sign with it",
+        lambda s: bool(s.gateway.desired_key) or s.gateway.kind != "desired",
     ),
 )

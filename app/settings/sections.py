@@ -141,9 +141,24 @@ class Gateway(Section, frozen=True, kw_only=True):
     """The gateway of services whose document names none."""
 
     kind: Annotated[
-        Literal["none", "orchestrator"],
-        Meta(description="none: decisions are published on llm.splits and llm.optimizations, and nothing is called."),
+        Literal["none", "orchestrator", "orchestrator-grpc", "desired"],
+        Meta(
+            description="none: decisions are published on llm.splits and llm.optimizations, and nothing is called. "
+            "orchestrator: REST. orchestrator-grpc: OptimizationActuator, an Edge-Agent's as well. desired: gateways "
+            "fetch GET /v1/desired/{service}, and a split counts as accepted once they hold it."
+        ),
     ] = "none"
+    desired_key: Annotated[
+        Secret,
+        Meta(
+            description="Key shared with whoever fetches GET /v1/desired/{service} or GET /api/v1/edge/config from the "
+            "worker's web port (HMAC-SHA256); empty: they are not served.",
+        ),
+    ] = ""
+    desired_waiting: Annotated[
+        int,
+        Meta(ge=1, le=100_000, description="Long polls for desired state at one time; more are sent away with 429."),
+    ] = 1000
     url: Annotated[Url, Meta(description="Base address of the gateway's configuration interface.")] = ""
     token: Annotated[Secret, Meta(description="Bearer token sent to the gateway; empty: none.")] = ""
     timeout_s: Annotated[float, Meta(gt=0, le=120, description="Time for one call.")] = 5.0

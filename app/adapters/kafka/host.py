@@ -38,6 +38,7 @@ from app.adapters.kafka.consumer import LaneTransport
 from app.adapters.kafka.flush import STOP_S, Pump, sender
 from app.adapters.kafka.lane import Lane, Open
 from app.adapters.kafka.options import LaneOptions
+from app.adapters.process.exposition import Family
 from app.core.batch import Batch
 from app.core.ports import Engine
 
@@ -65,6 +66,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     broadcasts: tuple[Broadcast, ...] = ()
     seen: dict[str, int] = {}
     """Counters the agent keeps beside its engines (what the codec put up with); shown in the metrics."""
+    shown: Callable[[], list[Family]] = list
+    """More metrics of the agent, asked for at each scrape."""
 
 
 async def fold_each(batches: AsyncIterator[Batch], admit: Admit) -> None:
