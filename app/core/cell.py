@@ -40,7 +40,9 @@ class Unpriced(msgspec.Struct, array_like=True):
 
 
 class Group(msgspec.Struct, array_like=True):
-    """Sums of one session group (trial and control slices only): the clusters of a sticky comparison."""
+    """Sums of one session group: the clusters of a sticky comparison. Trial and control keep them for all requests,
+    the other slices for those of a session, and all slices for judge scores.
+    """
 
     n: int = 0
     errors: int = 0
@@ -48,6 +50,9 @@ class Group(msgspec.Struct, array_like=True):
     cost: float = 0.0
     scores: int = 0
     quality: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
 
 
 class Waste(msgspec.Struct, array_like=True):

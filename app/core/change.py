@@ -23,8 +23,8 @@ from app.core.decision import (
 from app.core.explain import rationale
 from app.core.ids import stable_id
 from app.core.outputs import SPLIT, Output
+from app.core.propensity import shares_of
 from app.core.row import HISTORY, Past, Row
-from app.core.savings import shares_of
 from app.core.split import Split, TrialSlice
 from app.core.trial import shares, with_version
 from app.core.verify import Watch

@@ -9,8 +9,10 @@ from app.core.forecast import Spread, spread_of
 from app.core.open_pane import UNATTRIBUTED
 from app.core.pane import ClosedPane
 from app.core.profile import Profile
+from app.core.quality_kept import Judged, QualityKept, Scores
+from app.core.quality_kept import add_minute as add_quality
 from app.core.row import Row
-from app.core.savings import Answered, Moments, Savings, add_minute, moments_of
+from app.core.savings import Answered, InGroup, Moments, Savings, add_minute, groups_of, moments_of
 from app.core.trial import Trial, covers, observe
 from app.core.verify import watched
 from app.core.weights import Mix, update, with_arms
@@ -32,6 +34,7 @@ def learned(row: Row, pane: ClosedPane) -> Row:
         profiles=_profiles(row, pane),
         trial=_trial(row, pane),
         savings=_savings(row, pane),
+        quality_kept=_quality_kept(row, pane),
         mix=_mix(row, pane) if row.document.policy == "mix" else row.mix,
         spread=_spread(row, pane),
         watch=watched(row.watch, pane, row.document.verify.deadline_minutes) if row.watch else None,
@@ -93,6 +96,7 @@ def _savings(row: Row, pane: ClosedPane) -> Savings:
     """Savings with this minute's requests, by the probabilities of the version each was answered under."""
     versions = {past.version: past.shares for past in row.history if past.shares.holdout > 0}
     sums: dict[tuple[int, str, str], list[Moments]] = {}
+    groups: dict[tuple[int, str, str], list[tuple[InGroup, ...]]] = {}
     uncosted = in_session = 0
     own_cost = 0.0
     for key, cell in sorted(pane.cells.items()):
@@ -105,9 +109,10 @@ def _savings(row: Row, pane: ClosedPane) -> Savings:
             uncosted += cell.n
             continue
         in_session += cell.in_session
-        both = sums.setdefault((key.version, key.segment, key.arm), [Moments(), Moments()])
-        both[key.slice == "holdout"] += moments
-    answered = [Answered(versions[v], segment, arm, *both) for (v, segment, arm), both in sums.items()]
+        where, held = (key.version, key.segment, key.arm), key.slice == "holdout"
+        sums.setdefault(where, [Moments(), Moments()])[held] += moments
+        groups.setdefault(where, [(), ()])[held] += groups_of(cell)
+    answered = [Answered(versions[at[0]], at[1], at[2], rest, held, *groups[at]) for at, (rest, held) in sums.items()]
     if not answered and not uncosted:
         return row.savings
     savings = add_minute(row.savings, answered)
@@ -118,6 +123,21 @@ def _savings(row: Row, pane: ClosedPane) -> Savings:
         own_cost=savings.own_cost + own_cost,
         since_s=savings.since_s or pane.start_s,
     )
+
+
+def _quality_kept(row: Row, pane: ClosedPane) -> QualityKept:
+    """Scores of this minute by the probabilities of the version each answer was given under."""
+    versions = {past.version: past.shares for past in row.history if past.shares.holdout > 0}
+    channel, judged = row.document.objective.score_channel, list[Judged]()
+    for key, cell in sorted(pane.cells.items()):
+        shares, score = versions.get(key.version), cell.quality.get(channel)
+        if shares is None or key.slice == "shadow" or shares.probability(key.segment, key.arm) <= 0:
+            continue
+        scores = Scores(float(score.n), score.total, score.squares) if score else Scores()
+        groups = tuple((g, float(s.scores), s.quality) for g, s in sorted(cell.groups.items()) if s.scores)
+        groups = groups if channel == "judge" else ()
+        judged.append(Judged(shares, key.segment, key.arm, key.slice == "holdout", float(cell.n), scores, groups))
+    return add_quality(row.quality_kept, judged) if judged else row.quality_kept
 
 
 def _profiles(row: Row, pane: ClosedPane) -> dict[str, Profile]:

@@ -31,7 +31,7 @@ MAX_CELLS = 512
 """Cells of one service, pane and source; what exceeds them shares one overflow cell. A constant, not a setting: what
 a setting may change must not touch the state (I6)."""
 COMPARED = frozenset(("trial", "control"))
-"""Slices whose sums are also kept per session group."""
+"""Slices whose sums are also kept per session group, whether or not a request is of a session."""
 
 CUT_OFF = frozenset(("length", "max_tokens", "MAX_TOKENS", "model_length"))
 """How providers say that an answer ended at the token limit."""
@@ -50,7 +50,8 @@ _LOG_FLOOR = log(_FLOOR)
 class Counted:
     """The sums of one cell of an open pane, as slots: they are added to for every event. ``cell()`` makes a ``Cell``.
 
-    The histogram is shared by all cells of its (arm, segment). Session groups are summed only in ``compared`` slices.
+    The histogram is shared by all cells of its (arm, segment). Session groups are summed in ``compared`` slices, and in
+    the others for requests of a session.
     """
 
     __slots__ = (
@@ -76,7 +77,7 @@ class Counted:
         self.waste: Waste | None = None
         self.prompts: set[str] = set()
 
-    def add(self, data: Response) -> None:  # noqa: C901  # one level of ifs; a call costs more than three of them
+    def add(self, data: Response) -> None:  # noqa: C901, PLR0912  # a call costs more than three ifs
         """Count one answer. The hottest lines of the project: one branch for what is rare, no call for what is not."""
         latency = data.latency_ms
         tokens = data.input_tokens
@@ -114,6 +115,8 @@ class Counted:
             self.cached += data.cached_tokens
         if data.session_id:
             self.in_session += 1
+            if data.session_group is not None and not self.compared:
+                self._add_grouped(data, data.session_group, log_latency)
         if data.ttft_ms is not None:
             self.ttft_n += 1
             self.ttft += data.ttft_ms
@@ -171,6 +174,9 @@ class Counted:
         group.errors += data.status != "ok"
         group.log_latency += log_latency
         group.cost += data.cost_usd or 0.0
+        group.input_tokens += data.input_tokens
+        group.output_tokens += data.output_tokens
+        group.cached_tokens += data.cached_tokens
         if data.quality is not None:
             group.scores += 1
             group.quality += data.quality
@@ -199,7 +205,7 @@ class Counted:
             self.quality += quality
             self.quality_sq += quality * quality
             receipt = data.receipt
-            if self.compared and receipt is not None and receipt.session_group is not None:
+            if receipt is not None and receipt.session_group is not None:
                 group = self._group(receipt.session_group)
                 group.scores += 1
                 group.quality += quality

@@ -29,6 +29,7 @@ from app.core.facts import ControlFact
 from app.core.ideas import carried
 from app.core.ids import stable_id
 from app.core.outputs import REFUSED, Output
+from app.core.quality_kept import QualityKept
 from app.core.resting import allowed_again
 from app.core.row import BROADCAST, Row
 from app.core.savings import Savings
@@ -129,6 +130,8 @@ def _configure(row: Row, order: Order, now_s: int) -> Result:
         next_cycle_s=0,
         made=tuple(made for made in row.made if document.arm(made.name)),
     )
+    if document.baseline != old.baseline:  # what was saved was saved against another arm
+        row = msgspec.structs.replace(row, savings=Savings(), quality_kept=QualityKept())
     changes = tuple(diff(old if declared else None, document))
     why = msgspec.structs.replace(_why(order.command, "configure"), changes=changes)
     if not row.may_publish:
@@ -237,7 +240,7 @@ def _rollback(row: Row, order: Order, now_s: int) -> Result:
 
 def _rebaseline(row: Row, order: Order, now_s: int) -> Result:
     document = msgspec.structs.replace(row.document, baseline=row.incumbent)
-    row = msgspec.structs.replace(row, document=document, savings=Savings())
+    row = msgspec.structs.replace(row, document=document, savings=Savings(), quality_kept=QualityKept())
     why = _why(order.command, "re-baseline", "savings are counted afresh", incumbent=row.incumbent)
     if row.may_publish and row.split is not None:
         return change.publish(row, now_s, why)

@@ -96,4 +96,8 @@ def _priced(cell: Cell, price: TokenPrice | None) -> Cell:
             known.input_cost,
         )
         copy.unpriced = None
+        if cell.unpriced.n == cell.n:  # else a group does not know which of its requests were priced
+            a, b, c = price.coefficients
+            for group in copy.groups.values():
+                group.cost = a * group.input_tokens + b * group.output_tokens + c * group.cached_tokens
     return copy

@@ -13,7 +13,9 @@ from app.core.evidence import Chosen
 from app.core.forecast import Spread
 from app.core.levers.made_arm import Made
 from app.core.profile import Profile
-from app.core.savings import Savings, Shares
+from app.core.propensity import Shares
+from app.core.quality_kept import QualityKept
+from app.core.savings import Savings
 from app.core.split import Split
 from app.core.stats.reward import Objective
 from app.core.trial import Trial
@@ -106,6 +108,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     made: tuple[Made, ...] = ()
     tried: tuple[str, ...] = ()
     last_action: str = ""
+    quality_kept: QualityKept = QualityKept()
 
     @property
     def may_change(self) -> bool:

@@ -9,16 +9,18 @@ fitted on earlier minutes, the augmented inverse-propensity number of a request 
 has the saving per request (baseline minus router) as its mean (Robins, Rotnitzky, Zhao, 1994; Hadad et al., 2021).
 Weights are constant within a version, so Z is u + v x + g y there and its sums follow from the cells. The interval is
 the normal-mixture confidence sequence of ``stats.confidence``: valid however often one looks. The claim is about the
-past period. Units: USD, tokens. Requests are taken as independent: with sticky sessions nothing is called proven.
+past period. With sticky sessions Z is also summed by session group: the variance between groups says how many times
+less such requests tell than independent ones, and the interval and the burn-in count by that (``stats.clustered``).
+Units: USD, tokens.
 """
 
 import math
 
 import msgspec
 
-from app.core.assign import expected_shares
 from app.core.cell import Cell
-from app.core.split import Split
+from app.core.propensity import Shares
+from app.core.stats.clustered import FEWEST, Grouped, design_effect
 from app.core.stats.confidence import half_width
 
 BURN_IN = 100
@@ -27,6 +29,8 @@ FIT_MIN = 20
 """Requests an arm needs for a regression of its own; holdout requests before regressions are used at all."""
 N_STAR = 1000.0
 """Holdout requests at which the interval is tightest."""
+UNGROUPED = 0.05
+"""Share of the session requests that may come without a session group."""
 
 
 class Moments(msgspec.Struct, frozen=True, array_like=True):
@@ -71,39 +75,29 @@ def moments_of(cell: Cell) -> Moments:
     )
 
 
-class Shares(msgspec.Struct, frozen=True, array_like=True):
-    """A version's propensities: holdout share, baseline, and by segment each arm's share outside the holdout."""
-
-    holdout: float
-    baseline: str
-    segments: dict[str, dict[str, float]]
-
-    def probability(self, segment: str, arm: str) -> float:
-        """Chance that a request of ``segment`` was given ``arm``."""
-        outside = (1 - self.holdout) * self.segments.get(segment, {}).get(arm, 0.0)
-        return outside + (self.holdout if arm == self.baseline else 0.0)
-
-
-def shares_of(split: Split) -> Shares:
-    """The propensities a split states."""
-    outside = 1 - split.holdout_share
-    segments: dict[str, dict[str, float]] = {}
-    for segment in split.weights:
-        arms = segments[segment] = {}
-        for (slice_, arm), share in expected_shares(split, segment).items():
-            if slice_ != "holdout":
-                arms[arm] = arms.get(arm, 0.0) + share / outside
-    return Shares(split.holdout_share, split.baseline or split.incumbent, segments)
-
-
 class Answered(msgspec.Struct, frozen=True):
-    """The requests of one (version, segment, arm) in a minute; ``held`` those of the holdout slice among them."""
+    """The requests of one (version, segment, arm) in a minute; ``held`` those of the holdout slice among them.
+
+    ``rest_groups``, ``held_groups``: (session group, requests, input tokens, cost) of those that belong to a session.
+    """
 
     shares: Shares
     segment: str
     arm: str
     rest: Moments
     held: Moments
+    rest_groups: tuple["InGroup", ...] = ()
+    held_groups: tuple["InGroup", ...] = ()
+
+
+InGroup = tuple[int, float, float, float]
+
+
+def groups_of(cell: Cell) -> tuple[InGroup, ...]:
+    """What a costed cell knows of its sessions, by group; nothing of a cell without sessions."""
+    if not cell.in_session:
+        return ()
+    return tuple((g, float(s.n), float(s.input_tokens), s.cost) for g, s in sorted(cell.groups.items()) if s.n)
 
 
 class Savings(msgspec.Struct, frozen=True, array_like=True):
@@ -112,6 +106,7 @@ class Savings(msgspec.Struct, frozen=True, array_like=True):
     ``guard``: sum of c_b^2 / p_b; ``uncosted``: requests left out because some of their cell had no cost;
     ``in_session``: requests that belonged to a session. ``own_cost``: what judging and shadowing cost (USD).
     ``holdout``: the share when counting began; it fixes the shape of the interval, so a later change cannot move it.
+    ``groups``: Z by session group.
     """
 
     arms: dict[str, Moments] = {}
@@ -128,10 +123,14 @@ class Savings(msgspec.Struct, frozen=True, array_like=True):
     said_s: int = 0
     own_cost: float = 0.0
     holdout: float = 0.0
+    groups: Grouped = Grouped()
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """Saving per request (USD) with its always-valid interval; ``why_not`` says what a proof lacks."""
+    """Saving per request (USD) with its always-valid interval; ``why_not`` says what a proof lacks.
+
+    ``session_effect``: requests that tell as much as one independent one; 1 without sticky sessions.
+    """
 
     requests: int
     holdout_requests: int
@@ -141,6 +140,7 @@ class Estimate(msgspec.Struct, frozen=True):
     baseline_mean: float | None
     proven: bool
     why_not: str
+    session_effect: float | None = 1.0
 
 
 def add_minute(savings: Savings, answered: list[Answered]) -> Savings:
@@ -149,13 +149,21 @@ def add_minute(savings: Savings, answered: list[Answered]) -> Savings:
     n, z, zz, guard = savings.n, savings.z, savings.zz, savings.guard
     held, held_cost, rest_cost = savings.held, savings.held_cost, savings.rest_cost
     holdout = savings.holdout or next((one.shares.holdout for one in answered), 0.0)
+    grouped_n, grouped_z = dict[int, float](), dict[int, float]()
+    plain = savings.held < FIT_MIN
     for one in answered:
         all_ = one.rest + one.held
         if not all_.n:
             continue
-        z1, zz1, guard1 = _plain(one) if savings.held < FIT_MIN else _augmented(savings, one, all_)
-        n, z, zz, guard = n + all_.n, z + z1, zz + zz1, guard + guard1
-        held, held_cost, rest_cost = held + one.held.n, held_cost + one.held.y, rest_cost + one.rest.y
+        rest, kept = _plain(one) if plain else (_augmented(savings, one),) * 2
+        for line, moments, groups in ((rest, one.rest, one.rest_groups), (kept, one.held, one.held_groups)):
+            z, zz = z + line.total(moments), zz + line.squares(moments)
+            for group, requests, x, y in groups:
+                grouped_n[group] = grouped_n.get(group, 0.0) + requests
+                grouped_z[group] = grouped_z.get(group, 0.0) + line.u * requests + line.v * x + line.g * y
+        guard += 0.0 if plain else all_.n * _exposure(one)
+        n, held = n + all_.n, held + one.held.n
+        held_cost, rest_cost = held_cost + one.held.y, rest_cost + one.rest.y
         arms[one.arm] = arms.get(one.arm, Moments()) + all_
     return msgspec.structs.replace(
         savings,
@@ -168,31 +176,54 @@ def add_minute(savings: Savings, answered: list[Answered]) -> Savings:
         held_cost=held_cost,
         rest_cost=rest_cost,
         holdout=holdout,
+        groups=savings.groups.added(grouped_n, grouped_z),
     )
 
 
-def _plain(one: Answered) -> tuple[float, float, float]:
-    """Z = A Y / h - (1 - A) Y / (1 - h), until there are regressions to go by."""
+class _Line(msgspec.Struct, frozen=True):
+    """Z = u + v x + g y of the requests of one arm under one version."""
+
+    u: float
+    v: float
+    g: float
+
+    def total(self, m: Moments) -> float:
+        """Sum of Z."""
+        return self.u * m.n + self.v * m.x + self.g * m.y
+
+    def squares(self, m: Moments) -> float:
+        """Sum of Z squared."""
+        u, v, g = self.u, self.v, self.g
+        return max(0.0, u * u * m.n + v * v * m.xx + g * g * m.yy + 2 * (u * v * m.x + u * g * m.y + v * g * m.xy))
+
+
+def _plain(one: Answered) -> tuple[_Line, _Line]:
+    """Z = -Y / (1 - h) outside and Y / h in the holdout, until there are regressions to go by."""
     h = one.shares.holdout
-    z = one.held.y / h - one.rest.y / (1 - h)
-    return z, one.held.yy / h**2 + one.rest.yy / (1 - h) ** 2, 0.0
+    return _Line(0.0, 0.0, -1.0 / (1.0 - h)), _Line(0.0, 0.0, 1.0 / h)
 
 
-def _augmented(savings: Savings, one: Answered, m: Moments) -> tuple[float, float, float]:
-    """(sum Z, sum Z^2, sum c_b^2 / p_b) of the requests of one arm: Z = u + v x + g y."""
-    weights, baseline = one.shares.segments.get(one.segment, {}), one.shares.baseline
-    contrast = {arm: -w for arm, w in weights.items()}
-    contrast[baseline] = contrast.get(baseline, 0.0) + 1.0
-    p = one.shares.probability(one.segment, one.arm)
+def _contrast(one: Answered) -> dict[str, float]:
+    """c_k: baseline minus router policy."""
+    contrast = {arm: -w for arm, w in one.shares.segments.get(one.segment, {}).items()}
+    contrast[one.shares.baseline] = contrast.get(one.shares.baseline, 0.0) + 1.0
+    return contrast
+
+
+def _augmented(savings: Savings, one: Answered) -> _Line:
+    contrast = _contrast(one)
     lines = {arm: _line(savings, arm) for arm in contrast}
     c0 = sum(contrast[arm] * lines[arm][0] for arm in sorted(contrast))
     c1 = sum(contrast[arm] * lines[arm][1] for arm in sorted(contrast))
-    g = contrast.get(one.arm, 0.0) / p
+    g = contrast.get(one.arm, 0.0) / one.shares.probability(one.segment, one.arm)
     a, b = lines.get(one.arm, (0.0, 0.0))
-    u, v = c0 - g * a, c1 - g * b
-    z = u * m.n + v * m.x + g * m.y
-    zz = u * u * m.n + v * v * m.xx + g * g * m.yy + 2 * (u * v * m.x + u * g * m.y + v * g * m.xy)
-    return z, max(0.0, zz), m.n * contrast[baseline] ** 2 / one.shares.probability(one.segment, baseline)
+    return _Line(c0 - g * a, c1 - g * b, g)
+
+
+def _exposure(one: Answered) -> float:
+    """c_b^2 / p_b: how much a request depends on what few baseline answers show."""
+    baseline = one.shares.baseline
+    return _contrast(one)[baseline] ** 2 / one.shares.probability(one.segment, baseline)
 
 
 def _line(savings: Savings, arm: str) -> tuple[float, float]:
@@ -215,10 +246,12 @@ def estimate(savings: Savings, *, baseline: str, holdout: float, sticky: bool, a
         why = "no holdout: holdout_share is 0" if holdout <= 0 else "no costed requests yet"
         return Estimate(int(n), int(savings.held), 0.0, None, None, None, proven=False, why_not=why)
     mean = savings.z / n
-    variance = max(0.0, savings.zz / n - mean * mean) + _tail_guard(savings, baseline)
-    width = half_width(n, variance, alpha, N_STAR / (savings.holdout or holdout))
+    single = max(0.0, savings.zz / n - mean * mean)
+    effect = session_effect(savings, single) if sticky else 1.0
+    variance = single + _tail_guard(savings, baseline)
+    width = half_width(n / effect, variance, alpha, N_STAR / (savings.holdout or holdout))
     known = math.isfinite(width)
-    why_not = _why_not(savings, mean - width - savings.own_cost / n, sticky=sticky)
+    why_not = _why_not(savings, mean - width - savings.own_cost / n, effect, sticky=sticky)
     return Estimate(
         requests=int(n),
         holdout_requests=int(savings.held),
@@ -228,14 +261,25 @@ def estimate(savings: Savings, *, baseline: str, holdout: float, sticky: bool, a
         baseline_mean=savings.held_cost / savings.held if savings.held else None,
         proven=not why_not,
         why_not=why_not,
+        session_effect=effect if math.isfinite(effect) else None,
     )
 
 
-def _why_not(savings: Savings, low: float, *, sticky: bool) -> str:
+def session_effect(savings: Savings, single: float) -> float:
+    """Requests that tell as much as one independent one, at least 1; infinite while the groups cannot say."""
+    sessions = max(float(savings.in_session), savings.groups.total)
+    return design_effect(single, savings.groups, savings.z / savings.n, sessions / savings.n)
+
+
+def _why_not(savings: Savings, low: float, effect: float, *, sticky: bool) -> str:
     if savings.held < BURN_IN:
         return f"{int(savings.held)} of {BURN_IN} holdout requests"
-    if sticky and savings.in_session:
-        return "requests of a session are not independent, and this interval takes them to be"
+    if sticky and savings.in_session * (1.0 - UNGROUPED) > savings.groups.total:
+        return "requests of a session are not independent, and too many came without their session_group"
+    if not math.isfinite(effect):
+        return f"requests of a session are not independent, and fewer than {FEWEST} session groups were seen"
+    if savings.held < BURN_IN * effect:
+        return f"{int(savings.held / effect)} of {BURN_IN} holdout requests, counted as independent ones"
     return "" if low > 0 else "the interval, less the own cost, still includes no saving"
 
 

@@ -14,6 +14,7 @@ from app.core.ids import stable_id
 from app.core.learn import learned
 from app.core.outputs import Output
 from app.core.pane import ClosedPane
+from app.core.quality_kept import kept
 from app.core.row import BROADCAST, Row, Tick, new_row
 from app.core.savings import estimate
 
@@ -138,6 +139,12 @@ def _account(row: Row, now_s: int) -> Result:
         return row, []
     document = row.document
     found = estimate(savings, baseline=document.baseline, holdout=document.holdout_share, sticky=document.sticky)
+    quality = kept(
+        row.quality_kept,
+        baseline=document.baseline,
+        holdout=savings.holdout or document.holdout_share,
+        sessions=document.sticky and savings.in_session > 0,
+    )
     data = {
         "service": row.service,
         "baseline": document.baseline,
@@ -146,6 +153,7 @@ def _account(row: Row, now_s: int) -> Result:
         "uncosted": savings.uncosted,
         **msgspec.structs.asdict(found),
         "saved_usd": found.saving * (found.requests - found.holdout_requests),
+        "quality": msgspec.structs.asdict(quality),
     }
     said = Output(
         "aggregates_hourly",

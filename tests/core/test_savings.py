@@ -4,8 +4,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from app.core.cell import Cell
-from app.core.savings import Answered, Moments, Savings, Shares, add_minute, estimate, moments_of
+from app.core.cell import Cell, Group
+from app.core.propensity import Shares
+from app.core.savings import Answered, InGroup, Moments, Savings, add_minute, estimate, groups_of, moments_of
 
 pytestmark = pytest.mark.simulation
 
@@ -23,7 +24,7 @@ def minute(rnd: np.random.Generator, weights: dict[str, float], cost: dict[str, 
     parts = []
     for arm in arms:
         both = [_moments(x[mine], y[mine]) for mine in ((drawn == arm) & ~held, (drawn == arm) & held)]
-        parts.append(Answered(shares, "*", arm, *both))
+        parts.append(Answered(shares, "*", arm, both[0], both[1]))
     return parts
 
 
@@ -66,9 +67,58 @@ def test_before_the_burn_in_nothing_is_proven_and_it_says_so() -> None:
     assert "of 100 holdout requests" in early.why_not
 
 
-def test_sessions_that_stick_are_not_called_proven() -> None:
+def sticky_run(seed: int, weights: dict[str, float], cost: dict[str, float], size: int = 20) -> Savings:
+    """60 minutes of sessions of ``size`` requests that share their arm, their prompt and half of their noise."""
+    rnd, savings, shares = np.random.default_rng(seed), Savings(), Shares(H, "big", {"*": weights})
+    arms = sorted(weights)
+    for _ in range(60):
+        sessions = 1200 // size
+        held = rnd.random(sessions) < H
+        drawn = np.where(held, "big", rnd.choice(arms, sessions, p=[weights[a] for a in arms]))
+        group, x, shared = (
+            rnd.integers(64, size=sessions),
+            rnd.lognormal(6, 0.7, sessions).round(),
+            rnd.normal(size=sessions),
+        )
+        held, drawn, group = held.repeat(size), drawn.repeat(size), group.repeat(size)
+        x, shared = x.repeat(size), shared.repeat(size)
+        noise = np.exp(0.8 * (shared + rnd.normal(size=len(x))) / 2**0.5)
+        y = np.array([cost[a] for a in drawn]) * x / 500 * noise
+        parts = []
+        for arm in arms:
+            masks = [(drawn == arm) & ~held, (drawn == arm) & held]
+            rest, kept = (_moments(x[m], y[m]) for m in masks)
+            parts.append(Answered(shares, "*", arm, rest, kept, *(_grouped(group[m], x[m], y[m]) for m in masks)))
+        savings = add_minute(savings, parts)
+        savings = msgspec.structs.replace(savings, in_session=savings.in_session + len(x))
+    return savings
+
+
+def _grouped(group: "np.ndarray", x: "np.ndarray", y: "np.ndarray") -> tuple[InGroup, ...]:
+    sums = [np.bincount(group, values, 64) for values in (None, x, y)]
+    return tuple((g, float(sums[0][g]), float(sums[1][g]), float(sums[2][g])) for g in range(64) if sums[0][g])
+
+
+def test_sticky_sessions_are_counted_by_what_they_tell() -> None:
+    weights, cost = {"big": 0.3, "small": 0.7}, {"big": 0.01, "small": 0.005}
+    truth = 0.7 * 0.005 * MEAN_X
+    ends = [estimate(sticky_run(seed, weights, cost), baseline="big", holdout=H, sticky=True) for seed in range(12)]
+    assert all(e.session_effect is not None and 4 < e.session_effect < 20 for e in ends)
+    assert sum(e.low is not None and e.high is not None and e.low <= truth <= e.high for e in ends) >= 11
+    assert all(e.proven for e in ends)
+
+
+def test_sticky_sessions_without_a_saving_are_not_called_proven() -> None:
+    weights, cost = {"big": 0.3, "small": 0.7}, {"big": 0.01, "small": 0.01}
+    ends = [sticky_run(seed, weights, cost) for seed in range(100, 112)]
+    assert not any(estimate(end, baseline="big", holdout=H, sticky=True).proven for end in ends)
+
+
+def test_sessions_without_groups_are_not_called_proven() -> None:
     savings = msgspec.structs.replace(run(1, {"big": 0.2, "small": 0.8}, {"big": 0.01, "small": 0.001}), in_session=7)
-    assert not estimate(savings, baseline="big", holdout=H, sticky=True).proven
+    ungrouped = estimate(savings, baseline="big", holdout=H, sticky=True)
+    assert not ungrouped.proven
+    assert "session_group" in ungrouped.why_not
     assert estimate(savings, baseline="big", holdout=H, sticky=False).proven
 
 
@@ -92,3 +142,14 @@ def test_nothing_and_no_holdout_are_answered_without_a_number_that_means_somethi
 
 def test_a_cell_with_requests_of_unknown_cost_is_left_out_whole() -> None:
     assert moments_of(Cell(n=3, cost_n=2, cost_usd=1.0)) == Moments()
+
+
+def test_groups_are_those_of_sessions_alone() -> None:
+    cell = Cell(
+        n=3,
+        in_session=2,
+        groups={9: Group(n=1, cost=0.5, input_tokens=7), 4: Group(n=1, cost=0.25), 5: Group(scores=1)},
+    )
+    assert groups_of(cell) == ((4, 1.0, 0.0, 0.25), (9, 1.0, 7.0, 0.5))
+    cell.in_session = 0
+    assert groups_of(cell) == ()
