@@ -2,16 +2,14 @@
 
 Real arrivals, answers and scores of the simulator go as bytes through codec, fold and merge; only Kafka is left out. A
 service with two arms is watched for ``WARM`` minutes, then one arm has one fault for ``LASTS`` minutes, then it is
-well again. Counted per seed: findings before the fault (false alarms), the panes until the finding, who found it, and
-the panes from the end of the fault until it was resolved. The last rows have no fault at all.
+well again. `benchmarks.faults_page` says what is counted; it is printed and written to docs/evidence/faults.md.
 """
 
-import statistics
 import sys
 import time
-from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -32,14 +30,14 @@ from app.sim.outbox import Outbox
 from app.sim.scenario import Noise, SimulatedService
 from app.sim.service_run import Routed, ServiceRun
 from app.sim.traces import TraceName
+from benchmarks.faults_page import Run, Settings, Told, page
 
 START_S = 1_700_000_100 // 900 * 900
 WARM, LASTS, AFTER = 240, 90, 120
 QUIET_HOURS = 12
 LATENESS_S = 30
 SERVICE, ARM = "support", "large"
-SERIES = 2 * 12 + 8
-"""Series of two arms and the service, as the analyzers count them."""
+EVIDENCE = Path("docs/evidence/faults.md")
 
 
 def faults_of() -> dict[str, tuple[Fault, ...]]:
@@ -63,28 +61,6 @@ def faults_of() -> dict[str, tuple[Fault, ...]]:
         "error burst, +5 points": (ErrorBurst(arm=ARM, share=0.05, after_min=WARM, lasts_min=LASTS),),
         "error burst, +20 points": (ErrorBurst(arm=ARM, share=0.20, after_min=WARM, lasts_min=LASTS),),
     }
-
-
-class Told(msgspec.Struct, frozen=True):
-    """One finding event: at which minute of the run, and its data."""
-
-    minute: int
-    finding_id: str
-    status: str
-    severity: str
-    analyzer: str
-    kind: str
-    series: tuple[str, ...] = ()
-
-
-class Run(msgspec.Struct, frozen=True):
-    """What one run told, panes and CPU seconds of the analyzers, bytes of the kept state (analysis, with windows)."""
-
-    told: tuple[Told, ...]
-    panes: int
-    analyse_s: float
-    analysis_bytes: int
-    kept_bytes: int
 
 
 def arms() -> tuple[ArmModel, ...]:
@@ -196,98 +172,22 @@ def _told(output: Output) -> Told:
     return Told(minute, data["finding_id"], data["status"], data["severity"], data["analyzer"], data["kind"], series)
 
 
-class Row(msgspec.Struct, frozen=True):
-    """A fault over its seeds: minutes until found and until resolved after the end, who found it, what else."""
-
-    found: list[int]
-    ended: list[int]
-    first: Counter[str]
-    joined: Counter[str]
-    false: int
-    others: Counter[str]
-
-
-def row(runs: list[Run]) -> Row:
-    """The runs of one fault."""
-    made = Row([], [], Counter(), Counter(), sum(t.minute <= WARM for one in runs for t in opened(one)), Counter())
-    for one in runs:
-        during = [t for t in opened(one) if t.minute > WARM]
-        if not during or during[0].minute > WARM + LASTS:
-            continue
-        first, *rest = during
-        made.found.append(first.minute - WARM)
-        made.first[f"{first.analyzer}: {first.kind}"] += 1
-        made.others.update(t.kind for t in rest)
-        for told in one.told:
-            if told.status == "resolved" and told.finding_id == first.finding_id:
-                made.ended.append(told.minute - WARM - LASTS)
-                made.joined.update({f"{told.severity}", *told.series})
-    return made
-
-
-def opened(one: Run) -> list[Told]:
-    """The first event of every finding, in time."""
-    first = {t.finding_id: t for t in reversed(one.told) if t.status == "open"}
-    return sorted(first.values(), key=lambda t: t.minute)
-
-
-def line(name: str, made: Row, runs: int) -> str:
-    """One line of the table."""
-    cells = (
-        name,
-        f"{len(made.found)}/{runs}: {_shown(made.found)}",
-        _names(made.first),
-        _names(made.joined),
-        str(made.false),
-        _names(made.others) or "0",
-        f"{len(made.ended)}/{runs}: {_shown(made.ended)}",
-    )
-    return f"| {' | '.join(cells)} |"
-
-
-def _shown(minutes: list[int]) -> str:
-    return f"{statistics.median(minutes):.0f} ({min(minutes)} to {max(minutes)})" if minutes else "-"
-
-
-def _names(counts: Counter[str]) -> str:
-    return ", ".join(f"{name} x{n}" for name, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:6])
-
-
 def main(seeds: int) -> None:
-    """Print the table."""
+    """Print the page and write it."""
     began = time.perf_counter()
     worlds = {name: World(WARM + LASTS + AFTER, faults) for name, faults in faults_of().items()} | QUIET
     jobs = [(name, world, seed) for name, world in worlds.items() for seed in range(seeds)]
     results: dict[str, list[Run]] = {}
     with ProcessPoolExecutor(2) as pool:
-        for (name, _, _), one in zip(
-            jobs, pool.map(run, *zip(*((w, s) for _, w, s in jobs), strict=True)), strict=True
-        ):
+        runs = pool.map(run, *zip(*((world, seed) for _, world, seed in jobs), strict=True))
+        for (name, _, _), one in zip(jobs, runs, strict=True):
             results.setdefault(name, []).append(one)
-    say(f"{seeds} seeds; 240 requests a minute over two arms, 20 % scored; fault from minute {WARM} for {LASTS} min.")
-    say("Panes are minutes: median (least to most). Budget of false alarms: 1 a week.\n")
-    say(
-        "| fault | found after panes | first by | severity in the end, all series that saw it | false alarms before "
-        "| other findings | resolved, panes after the end |"
-    )
-    say("|---|---|---|---|---|---|---|")
-    for name in faults_of():
-        say(line(name, row(results[name]), seeds))
-    say("")
-    for name in QUIET:
-        kinds = Counter(t.kind for one in results[name] for t in opened(one))
-        say(f"no fault, {name}: {kinds.total()} findings in {seeds * QUIET_HOURS} h ({_names(kinds) or 'none'})")
-    every = [one for runs in results.values() for one in runs]
-    pane_us = 1e6 * sum(one.analyse_s for one in every) / sum(one.panes for one in every)
-    say(f"{pane_us:.0f} us of CPU a pane of the service, {pane_us / SERIES:.1f} us a pane and series ({SERIES} series)")
-    say(f"state {max(one.analysis_bytes for one in every)} bytes, {max(one.kept_bytes for one in every)} with windows")
-    say(f"{time.perf_counter() - began:.0f} s")
-
-
-def say(text: str) -> None:
-    """One line."""
-    sys.stdout.write(text + "\n")
+    quiet = {name: results.pop(name) for name in QUIET}
+    text = page(results, quiet, Settings(seeds, WARM, LASTS, QUIET_HOURS))
+    EVIDENCE.parent.mkdir(parents=True, exist_ok=True)
+    EVIDENCE.write_text(text)
+    sys.stdout.write(f"{text}\n{time.perf_counter() - began:.0f} s; written to {EVIDENCE}\n")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)

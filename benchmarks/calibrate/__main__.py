@@ -1,5 +1,6 @@
-"""`python -m benchmarks.calibrate [--times 5] [--workers 2] [--nab DIRECTORY] [--only NAME ...]`: all tables, written
-to docs/evidence/calibration.md with its plots. Seeds are fixed: the same replicates give the same numbers.
+"""`python -m benchmarks.calibrate [--times 5] [--workers 2] [--nab DIRECTORY] [--only NAME ...]`: all tables, written to
+docs/evidence/calibration.md with its plots, each as soon as it is measured. Seeds are fixed: the same replicates give
+the same numbers.
 """
 
 import argparse
@@ -10,16 +11,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks.calibrate import ab_rule, anomaly, canary, drift, quantiles
-from benchmarks.calibrate.report import Effort, Table, markdown, misses
+from benchmarks.calibrate import ab_rule, anomaly, canary, drift, quantiles, quiet, scorer_worlds
+from benchmarks.calibrate.page import misses, page, section
+from benchmarks.calibrate.report import Effort, Table
 
 EVIDENCE = Path("docs/evidence")
-INTRODUCTION = """# Calibration
-
-What every rule of the statistics core does when nothing happens, and how soon it speaks when something does. Made by
-`make calibrate` from the code as it is; do not edit. A goal stands beside each number that
-has one: ✓ reached, ✗ missed.
-"""
+PLOTS = "plots"
 
 
 def tables(effort: Effort, directory: Path | None) -> dict[str, Callable[[], Table]]:
@@ -32,6 +29,8 @@ def tables(effort: Effort, directory: Path | None) -> dict[str, Callable[[], Tab
         "panes": drift.panes_table,
         "others": drift.others_table,
         "budget": drift.budget_table,
+        "quiet": quiet.quiet_table,
+        "noise": scorer_worlds.noise_table,
         "two-sample": quantiles.two_sample_table,
         "ab": ab_rule.ab_table,
         "many": ab_rule.many_table,
@@ -47,42 +46,50 @@ def main() -> int:
     """Make, print and write the tables; exit 0 whether or not a goal is missed (the page says which)."""
     given = _arguments()
     effort = Effort(given.times, given.workers)
-    start, parts, missed = time.monotonic(), [], list[str]()
-    for name, make in tables(effort, given.nab).items():
-        if given.only and name not in given.only:
-            continue
-        began = time.monotonic()
-        table = make()
-        parts.append(markdown(table))
-        missed += misses(table)
-        _say(parts[-1])
-        _say(f"({name}: {time.monotonic() - began:.0f} s)\n")
-    if not given.only:
-        _write(effort, parts, missed, start)
+    found, missed = tables(effort, given.nab), list[str]()
+    unknown = sorted(set(given.only) - {*found, PLOTS})
+    if unknown:
+        sys.exit(f"no table is called {', '.join(unknown)}: there are {', '.join([*found, PLOTS])}")
+    for name, make in found.items():
+        if not given.only or name in given.only:
+            missed += _measured(name, make, effort)
+    if not given.only or PLOTS in given.only:
+        _keep({PLOTS: _plotted(effort)})
     _say("\n".join([f"{len(missed)} goals missed", *missed]))
     return 0
+
+
+def _measured(name: str, make: Callable[[], Table], effort: Effort) -> list[str]:
+    """One table, printed and kept; the goals it misses."""
+    began, used = time.monotonic(), _cpu_s()
+    table = make()
+    text = section(table, effort.times, _cpu_s() - used)
+    _keep({name: text})
+    _say(text)
+    _say(f"({name}: {time.monotonic() - began:.0f} s on the clock)\n")
+    return misses(text)
+
+
+def _plotted(effort: Effort) -> str:
+    EVIDENCE.mkdir(parents=True, exist_ok=True)
+    for name, svg in drift.plots(effort).items():
+        (EVIDENCE / name).write_text(svg)
+    shown = (f"![{caption}]({name})" for name, caption in drift.PLOTS.items())
+    return "## False alarms against delay\n\nPanes of ten samples, five levels each.\n\n" + "\n\n".join(shown) + "\n"
+
+
+def _keep(measured: dict[str, str]) -> None:
+    """Each section at once: what was measured is kept whatever comes after."""
+    EVIDENCE.mkdir(parents=True, exist_ok=True)
+    path = EVIDENCE / "calibration.md"
+    before = path.read_text() if path.exists() else ""
+    order = ["anomaly", *tables(Effort(), None), PLOTS]
+    path.write_text(page(before, measured, order))
 
 
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
-
-
-def _write(effort: Effort, parts: list[str], missed: list[str], start: float) -> None:
-    EVIDENCE.mkdir(parents=True, exist_ok=True)
-    for name, svg in drift.plots(effort).items():
-        (EVIDENCE / name).write_text(svg)
-    shown = "## False alarms against delay\n\nPanes of ten samples, five levels each.\n\n" + "\n\n".join(
-        f"![{caption}]({name})"
-        for name, caption in (("change-mean.svg", "CUSUM of the mean"), ("change-rate.svg", "e-detector on a rate"))
-    )
-    wall, cpu = time.monotonic() - start, _cpu_s()
-    ran = (
-        f"\n{effort.times:g} x the standard replicates in {effort.workers} processes: {cpu / 60:.1f} minutes of processor "
-        f"time, {wall / 60:.1f} minutes on the clock.\n"
-    )
-    said = "## Goals missed\n\n" + ("\n".join(f"- {one}" for one in missed) or "None.") + "\n"
-    (EVIDENCE / "calibration.md").write_text("\n".join([INTRODUCTION, ran, said, *parts, shown + "\n"]))
 
 
 def _cpu_s() -> float:
@@ -95,7 +102,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--times", type=float, default=1.0, help="multiple of the standard replicates")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--nab", type=Path, default=None, help="a copy of the Numenta Anomaly Benchmark")
-    parser.add_argument("--only", nargs="*", default=[], help="some tables, printed and not written")
+    parser.add_argument("--only", nargs="*", default=[], help="these tables only; the page keeps its others")
     return parser.parse_args()
 
 

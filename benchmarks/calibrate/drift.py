@@ -373,6 +373,10 @@ def curve(
     return points
 
 
+PLOTS = {"change-mean.svg": "CUSUM of the mean", "change-rate.svg": "e-detector on a rate"}
+"""Pictures by file name, and their captions."""
+
+
 def plots(effort: Effort) -> dict[str, str]:
     """False alarms against delay, as SVG by file name."""
     mean = {

@@ -67,13 +67,3 @@ def markdown(table: Table) -> str:
     parts += [f"![{caption}]({name})" for name, caption in table.plots]
     parts += ["\n".join(f"- {note}" for note in table.notes)] if table.notes else []
     return "\n\n".join(parts) + "\n"
-
-
-def misses(table: Table) -> list[str]:
-    """Every number of the table that misses its goal, with its row and column."""
-    return [
-        f"{table.title}: {line[0]}, {column}: {cell}"
-        for line in table.lines
-        for column, cell in zip(table.columns, line, strict=True)
-        if "✗" in cell
-    ]

@@ -84,7 +84,7 @@ def _per_request(state: Cost, scope: Scope, cost_usd: float) -> tuple[Cost, list
         times = (exp(min(50.0, out.value - out.usual)) - 1.0) / max(scope.document.guardrails.cost.tolerance, 1e-9)
         return scope.signal("cost", key, "cost-rise", COST, out, times) if times >= WORTH else None
 
-    ring, moved = step_ring(state.ring, log(cost_usd), scope.limits().cusum, scope.now_s, main=scope.main)
+    ring, moved = step_ring(state.ring, log(cost_usd), scope.limits().cusum, scope.now_s, look=scope.look)
     ring, notes = told(ring, moved, key, dearer)
     state = msgspec.structs.replace(state, ring=ring)
     most = scope.document.thresholds.cost_usd_per_request

@@ -71,7 +71,7 @@ def _length(ring: RingWatch, scope: Scope, tokens: float, metric: Metric) -> tup
         kind = f"{metric.name.replace('_', '-')}-{verb}"
         return scope.signal("drift", key, kind, metric, out, times) if times >= 1.0 else None
 
-    ring, moved = step_ring(ring, log(tokens), scope.limits().cusum, scope.now_s, main=scope.main)
+    ring, moved = step_ring(ring, log(tokens), scope.limits().cusum, scope.now_s, look=scope.look)
     return told(ring, moved, key, changed)
 
 

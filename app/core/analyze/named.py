@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from inspect import isclass, signature
-from math import isfinite
+from math import isfinite, nan
 from types import MappingProxyType
 from typing import Any
 
@@ -82,7 +82,10 @@ class RiverAnomaly:
             self._scaler.learn_one(features)
             features = self._scaler.transform_one(features)
         target = (value,) if self._with_target else ()
-        score = float(self._model.score_one(features, *target))
+        try:
+            score = float(self._model.score_one(features, *target))
+        except ZeroDivisionError:  # River's PredictiveAnomalyDetection on equal points: it cannot say anything yet
+            score = nan
         self._model.learn_one(features, *target)
         if not isfinite(score):
             return NOTHING

@@ -3,7 +3,8 @@
 Typical latency is a CUSUM on its logarithm. Percentiles are judged by the share of answers beyond them: with a limit in
 the document 5 % (1 %) is what is promised; without one, the limit is the percentile of the first full hour, and the
 share is what is usual, told a pane later than the mean would be. Failed answers are an e-detector, against the limit or
-against what is usual. The time to the first token and output speed are pane series.
+against what is usual. The time to the first token and output speed are pane series; a limit of the mean time to the
+first token is told when ``LIMIT_PANES`` panes in a row are above it.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from math import exp, log
 import msgspec
 
 from app.core.analyze.finding import Note, Signal
+from app.core.analyze.flag import Flag, raised
 from app.core.analyze.ring_watch import RingWatch, step_ring
 from app.core.analyze.scope import Scope
 from app.core.analyze.series import Excursion, MeanWatch, RateWatch, step_mean, step_rate
@@ -37,6 +39,7 @@ WORTH = 0.5
 """A change below this share of its tolerance is not worth a finding."""
 TAIL_N = 1000
 """Answers in the open hour before its percentiles become limits."""
+LIMIT_PANES = 3
 PERCENTILES = {"p95": 0.95, "p99": 0.99}
 
 
@@ -57,6 +60,7 @@ class Performance(msgspec.Struct, frozen=True, array_like=True):
     tails: dict[str, Tail] = {}
     ttft: RingWatch | None = None
     speed: RingWatch | None = None
+    ttft_limit: Flag = Flag()
 
 
 def step(state: Performance, scope: Scope, summary: Summary, hour: Histogram) -> tuple[Performance, list[Note]]:
@@ -179,10 +183,12 @@ def _pace(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, li
             return scope.signal("performance", key, "ttft-rise", TTFT, out, times) if times >= WORTH else None
 
         ttft, moved = step_ring(
-            state.ttft or RingWatch(), log(cell.ttft_ms / cell.ttft_n), limit, scope.now_s, main=scope.main
+            state.ttft or RingWatch(), log(cell.ttft_ms / cell.ttft_n), limit, scope.now_s, look=scope.look
         )
         ttft, said = told(ttft, moved, key, later)
         state, notes = msgspec.structs.replace(state, ttft=ttft), notes + said
+        state, said = _ttft_limit(state, scope, cell.ttft_ms / cell.ttft_n)
+        notes += said
     if cell.output_tokens and cell.latency_ms > 0:
         key_speed = scope.key("latency", "speed")
 
@@ -191,7 +197,18 @@ def _pace(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, li
             return scope.signal("performance", key_speed, "slow-output", THROUGHPUT, out, times) if times >= 1 else None
 
         x = log(1000.0 * cell.output_tokens / cell.latency_ms)
-        speed, moved = step_ring(state.speed or RingWatch(), x, limit, scope.now_s, main=scope.main)
+        speed, moved = step_ring(state.speed or RingWatch(), x, limit, scope.now_s, look=scope.look)
         speed, said = told(speed, moved, key_speed, slower)
         state, notes = msgspec.structs.replace(state, speed=speed), notes + said
     return state, notes
+
+
+def _ttft_limit(state: Performance, scope: Scope, ttft_ms: float) -> tuple[Performance, list[Note]]:
+    most, key, signal = scope.document.thresholds.ttft_ms, scope.key("latency", "ttft-limit"), None
+    if most is None:
+        return state, []
+    if ttft_ms > most:
+        out = Excursion(scope.now_s, log(ttft_ms), log(most))
+        signal = scope.signal("performance", key, "ttft-limit", TTFT, out, ttft_ms / most, fixed=True)
+    flag, notes = raised(state.ttft_limit, key, signal, scope.now_s, after=LIMIT_PANES, why="it is inside its limit")
+    return msgspec.structs.replace(state, ttft_limit=flag), notes

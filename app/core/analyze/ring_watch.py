@@ -2,11 +2,12 @@
 
 The reference is the median and the median deviation of the ring without its newest ``LAG`` values (scale floored at
 ``FLOOR``, 2 % for logarithms). Steps of a CUSUM tuned to one scale are taken from values clipped at ``CLIP`` scales, so
-that one wild pane is no change. At the main cadence River's ADWIN looks at the same ring.
+that one wild pane is no change. At the main cadence a detector of the document (River's ADWIN) looks at the same ring.
 The ring stands still during an excursion, and takes the new level when that lasts (``app.core.analyze.series``).
 Values are kept as 16-bit floats, .05 % of a logarithm: a quarter of a kilobyte a ring.
 """
 
+import math
 import struct
 from statistics import fmean, median
 
@@ -19,9 +20,11 @@ WARM = 45
 LAG = 15
 FLOOR = 0.02
 CLIP = 8.0
-ADWIN_N = 64
-"""Values before ADWIN, which looks every 32, can see two windows."""
+LOOK_N = 64
+"""Values before the detector is asked: ADWIN looks every 32, so it can see two windows."""
 MAD_SD = 1.4826
+LARGEST = 6e4
+"""What 16-bit floats can keep."""
 
 
 class RingWatch(msgspec.Struct, frozen=True, array_like=True):
@@ -50,14 +53,20 @@ def packed(values: tuple[float, ...]) -> bytes:
     return struct.pack(f"<{len(values)}e", *values)
 
 
-def step_ring(watch: RingWatch, x: float, limit: float, now_s: int, *, main: bool) -> tuple[RingWatch, Moved]:
-    """Add the value of a closed complete pane. ``main``: let ADWIN look, too."""
+def step_ring(watch: RingWatch, x: float, limit: float, now_s: int, *, look: str) -> tuple[RingWatch, Moved]:
+    """Add the value of a closed complete pane; what is not finite is left out.
+
+    ``look``: name of the detector that looks at the ring, too (at the main cadence), else ''.
+    """
+    if not math.isfinite(x):
+        return watch, ""
+    x = min(LARGEST, max(-LARGEST, x))
     if watch.out is not None:
         return _on(watch, watch.out, x, now_s)
     values = unpacked(watch)
     if len(values) < WARM:
         return RingWatch(packed((*values, x))), ""
-    centre, scale = (watch.centre, watch.scale) if watch.scale and not main else reference(values[:-LAG])
+    centre, scale = (watch.centre, watch.scale) if watch.scale and not look else reference(values[:-LAG])
     z = min(CLIP, max(-CLIP, (x - centre) / scale))
     up, down = max(0.0, watch.up + z - 0.5), max(0.0, watch.down - z - 0.5)
     grown = RingWatch(
@@ -71,7 +80,7 @@ def step_ring(watch: RingWatch, x: float, limit: float, now_s: int, *, main: boo
         scale,
     )
     if max(up, down) < limit:
-        return _adwin(grown, now_s) if main and len(values) >= ADWIN_N else (grown, "")
+        return _looked(grown, look, now_s) if look and len(values) >= LOOK_N else (grown, "")
     panes = grown.panes_up if up >= down else grown.panes_down
     newest = (*values, x)[-min(panes, LAG) :]
     kept = packed((*values, x)[: -len(newest)])
@@ -84,9 +93,9 @@ def reference(values: tuple[float, ...]) -> tuple[float, float]:
     return centre, max(FLOOR, MAD_SD * median([abs(v - centre) for v in values]))
 
 
-def _adwin(watch: RingWatch, now_s: int) -> tuple[RingWatch, Moved]:
+def _looked(watch: RingWatch, look: str, now_s: int) -> tuple[RingWatch, Moved]:
     values = unpacked(watch)
-    _, alert = watched(Ring(values, len(values)))
+    _, alert = watched(Ring(values, len(values)), look)
     if alert is None or alert.at < LAG:
         return watch, ""
     before, after = values[: alert.at], values[alert.at :]

@@ -44,6 +44,11 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
         return self.now_s % MAIN_S == 0
 
     @property
+    def look(self) -> str:
+        """The detector that looks at pane series at the main cadence, else ''."""
+        return self.document.thresholds.detector if self.main else ""
+
+    @property
     def deep(self) -> bool:
         """The deep cadence: this pane ends an hour."""
         return self.now_s % DEEP_S == 0

@@ -1,6 +1,6 @@
 """What must not happen (thresholds), what was promised (objectives), and how often an analyzer may be wrong."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -9,6 +9,20 @@ Rate = Annotated[float, Meta(gt=0, lt=1)]
 Share = Annotated[float, Meta(ge=0.5, lt=1)]
 Usd = Annotated[float, Meta(gt=0, le=1e9)]
 LimitMs = Annotated[float, Meta(gt=0, le=1e9)]
+Detector = Literal[
+    "river.drift.ADWIN",
+    "river.drift.KSWIN",
+    "river.drift.PageHinkley",
+    "river.anomaly.GaussianScorer",
+    "river.anomaly.HalfSpaceTrees",
+    "river.anomaly.LocalOutlierFactor",
+    "river.anomaly.OneClassSVM",
+    "river.anomaly.StandardAbsoluteDeviation",
+    "zscore",
+    "iqr",
+    "mad",
+    "own",
+]
 
 
 class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -25,6 +39,10 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     error_rate: Annotated[Rate | None, Meta(description="Limit of the share of failed answers (0.05 = 5 %).")] = None
     quality_min: Annotated[Rate | None, Meta(description="Least mean score, 0-1, in every channel.")] = None
     cost_usd_per_request: Annotated[Usd | None, Meta(description="Limit of the mean cost of a request, USD.")] = None
+    detector: Annotated[
+        Detector,
+        Meta(description="Looks at the last 128 minutes of every pane series each quarter of an hour, beside our own."),
+    ] = "river.drift.ADWIN"
 
 
 class Slo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -31,6 +31,8 @@ class Behaviour:
     quality: float = 0.8
     scored: int = 0
     sd: float = 0.0
+    liked: int = 0
+    like: float = 0.9
     input: int = 800
     output: int = 200
     price: float = 1e-5
@@ -116,7 +118,9 @@ class Service:
         if b.ttft:
             cell.ttft_n, cell.ttft_ms = n, n * b.ttft * math.exp(0.05 * rnd.gauss(0, 1))
         if b.scored:
-            cell.quality = {"judge": self._score(b)}
+            cell.quality["judge"] = self._score(b)
+        if b.liked:
+            cell.quality["user"] = Score(b.liked, b.liked * b.like, b.liked * b.like**2)
         return cell
 
     def _score(self, b: Behaviour) -> Score:

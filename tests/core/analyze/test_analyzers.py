@@ -129,11 +129,12 @@ def test_a_new_model_that_stays_is_known_after_a_day() -> None:
         (Thresholds(latency_ms_p95=3000.0), {"latency": 2500.0}, "latency"),
         (Thresholds(cost_usd_per_request=0.03), {"price": 5e-5}, "cost"),
         (Thresholds(quality_min=0.7), {"quality": 0.5}, "quality"),
+        (Thresholds(ttft_ms=400.0), {"ttft": 700.0}, "ttft"),
     ],
 )
 def test_fixed_limits_are_findings_of_their_own(thresholds: Thresholds, change: dict[str, float], kind: str) -> None:
     """From the first pane on: nothing has to be learned."""
-    service = Service({("a", "*"): Behaviour(scored=40)}, document(thresholds=thresholds)).run(3)
+    service = Service({("a", "*"): Behaviour(scored=40, ttft=300.0)}, document(thresholds=thresholds)).run(3)
     assert service.told() == []
     for name, value in change.items():
         setattr(service.a, name, value)
@@ -308,3 +309,22 @@ def test_what_is_kept_goes_on_as_if_it_had_never_been_away() -> None:
         service.run(60)
     assert [o.data for _, o in through.outputs] == [o.data for _, o in kept.outputs] != []
     assert msgspec.msgpack.encode(through.analysis) == msgspec.msgpack.encode(kept.analysis)
+
+
+def test_channels_of_scores_are_watched_apart() -> None:
+    service = Service({("a", "*"): Behaviour(scored=40, liked=40)})
+    one_finding(service, lambda s: setattr(s.a, "like", 0.5))
+    assert {f["metric"] for f in service.findings()} == {"quality_user"}
+
+
+@pytest.mark.parametrize(
+    ("waste", "kind"),
+    [
+        (Waste(invalid=20, invalid_usd=0.2), "waste-invalid"),
+        (Waste(hashed=100, repeats=40, repeats_usd=0.4), "waste-repeats"),
+    ],
+)
+def test_each_kind_of_waste_is_a_finding_of_its_own(waste: Waste, kind: str) -> None:
+    service = Service({("a", "*"): Behaviour(waste=waste)}).run(60)
+    assert service.told() == [f"open {kind}"]
+    assert service.findings()[0]["evidence"]["wasted_usd"] > 0
