@@ -10,6 +10,7 @@ from app.core.batch import Batch
 from app.core.facts import Road
 from app.core.fold import Fold
 from app.core.ports import Decode, Engine, Point
+from app.core.quota import Quota
 
 
 def fold_of(
@@ -26,6 +27,7 @@ def fold_of(
     beat_cuts: int,
     early_cuts: int,
     road: Road = "",
+    quota: Quota | None = None,
 ) -> Fold:
     """The engine of one source partition. ``topology``: evidence topics only; what is not in it is a control topic."""
     return Fold(
@@ -42,6 +44,7 @@ def fold_of(
         early_cuts=early_cuts,
         road=road,
         beat_cuts=beat_cuts,
+        quota=quota,
     )
 
 

@@ -19,7 +19,7 @@ from app.adapters.codec.avro_write import encoder
 from app.adapters.codec.registry import HttpRegistry, Registry
 from app.adapters.gateways.breaker import Breaker, BreakerGateway, BreakerOptions
 from app.adapters.gateways.desired import DesiredGateway, DesiredState
-from app.adapters.gateways.metrics import families, offered
+from app.adapters.gateways.metrics import offered, readings
 from app.adapters.gateways.orchestrator import OrchestratorGateway, OrchestratorOptions
 from app.adapters.gateways.propagation import MeasuredGateway
 from app.adapters.kafka.broadcast import Broadcast
@@ -28,12 +28,13 @@ from app.adapters.kafka.host import Agent, Host, fold_each
 from app.adapters.kafka.lane import Start
 from app.adapters.kafka.options import EXIT_REGISTRY, LaneOptions, lane_options
 from app.adapters.kafka.tee import Tee
-from app.adapters.process.exposition import Family
+from app.adapters.telemetry.metric import Reading
 from app.core.actuator import Actuator, Rules
 from app.core.facts import Road
 from app.core.freeze import Freezes
 from app.core.outputs import Output, OutputRole
 from app.core.ports import Engine, Gateway, Record
+from app.core.quota import Quota
 from app.settings import Settings
 from app.topics import CONTROL, EVIDENCE, Existing
 from tables.services import services
@@ -132,6 +133,7 @@ def ingest_agent(settings: Settings, existing: Topology, partitions: int) -> Age
             beat_cuts=max(1, int(BEAT_S / settled.flush_s)),
             early_cuts=ceil(settled.early_flush_s / settled.flush_s),
             road=roads.get(topic, ""),
+            quota=Quota(settled.quota_per_minute, settled.quota_header) if settled.quota_per_minute else None,
         )
 
     return Agent(name="ingest", topics=(*evidence, *control), open=open_fold, run=ingest, roles=names, seen=seen)
@@ -257,13 +259,13 @@ def actuate_agent(settings: Settings, gateway: Gateway | None, desired: DesiredS
     )
 
 
-def shown_of(gateway: Gateway | None, desired: DesiredState | None) -> list[Family]:
+def shown_of(gateway: Gateway | None, desired: DesiredState | None) -> list[Reading]:
     """The metrics of the gateway (propagation lag, circuit breaker), and of what is on offer."""
     shown = offered(desired.counts) if desired is not None else []
     if not isinstance(gateway, MeasuredGateway):
         return shown
     breaker = gateway.inner.breaker if isinstance(gateway.inner, BreakerGateway) else None
-    return [*shown, *families(gateway.name, gateway.lag, breaker)]
+    return [*shown, *readings(gateway.name, gateway.lag, breaker)]
 
 
 def desired_of(settings: Settings) -> DesiredState | None:

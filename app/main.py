@@ -26,13 +26,16 @@ from app.adapters.kafka.host import Host
 from app.adapters.kafka.options import EXIT_BROKER, EXIT_CRASH, EXIT_REGISTRY, EXIT_TOPICS
 from app.adapters.kafka.quiet import quiet_libraries
 from app.adapters.kafka.wait import NoBrokerError, wait_for_broker
-from app.adapters.process.exposition import Family, exposition, join
+from app.adapters.process.exposition import join
 from app.adapters.process.folder import EXIT_FOLDER, FolderError, is_unusable, make_usable
 from app.adapters.process.forward import hand_on
 from app.adapters.process.health import Report, application, serve
-from app.adapters.process.orphan import die_with_parent
+from app.adapters.process.stall import Living, Stall, Standing
 from app.adapters.process.supervisor import Child, Hello, Supervisor
-from app.adapters.telemetry import exposition as catalogued
+from app.adapters.telemetry import exposition, read
+from app.adapters.telemetry.catalogue import LAST_EXIT, RESTARTS
+from app.adapters.telemetry.measure import readings
+from app.adapters.telemetry.metric import Reading
 from app.factory import AGENTS, AgentName, desired_of, make_host
 from app.settings import Settings
 from app.topics import Existing, declared
@@ -48,8 +51,6 @@ ASK_S = 2.0
 
 def run_agent(settings: Settings, name: AgentName, tee: Path | None = None, *, supervised: bool = False) -> int:
     """Run one agent until SIGTERM (exit code 0) or until it cannot go on (see ``app.adapters.kafka.options``)."""
-    if supervised:
-        die_with_parent()
     _settle()
     return asyncio.run(_Worker(settings, name, tee, supervised=supervised).run())
 
@@ -83,6 +84,8 @@ class _Worker:
         self._desired = desired_of(settings) if name == "actuate" else None
         self._watch: asyncio.Future[None] | None = None
         self._began = time.monotonic()
+        self._stall = Stall(settings.web.stall_s)
+        self._pushing: asyncio.Future[None] | None = None
 
     async def run(self) -> int:
         try:
@@ -108,6 +111,7 @@ class _Worker:
             )
             await self._until_stopped(self._host.start())
             self._watch = asyncio.ensure_future(self._until_out_of_the_group(self._host))
+            self._push(self._host)
             await self._until_stopped(self._host.crashed())
             if not self._stop.is_set():
                 if is_unusable(failed := self._host.failed):
@@ -158,7 +162,7 @@ class _Worker:
     async def _listen(self) -> None:
         web, offset = self._settings.web, AGENTS.index(self._name) + 1
         port = web.port + offset if 0 < web.port <= 65_535 - offset else 0
-        app = application(self._look)
+        app = application(self._look, self._stuck)
         if self._desired is not None:
             gateway = self._settings.gateway
             DesiredRoutes(self._desired, gateway.desired_key, gateway.desired_waiting).add_to(app)
@@ -173,7 +177,42 @@ class _Worker:
         up_s = time.monotonic() - self._began
         if host is None:
             return Report(False, {"agent": self._name, "up_s": up_s}, "")
-        return Report(host.ready, {"agent": self._name, "up_s": up_s, **host.detail()}, metrics_of(host))
+        return Report(
+            host.ready, {"agent": self._name, "up_s": up_s, **host.detail()}, exposition(self._readings(host))
+        )
+
+    def _readings(self, host: Host) -> list[Reading]:
+        return readings(host, up_s=time.monotonic() - self._began, stalled=len(self._stalled(host)))
+
+    def _stalled(self, host: Host) -> list[str]:
+        lag = host.lane.lag()
+        standing = {source: Standing(host.lane.engines[source].position, records) for source, records in lag.items()}
+        return self._stall.look(standing, time.monotonic())
+
+    async def _stuck(self) -> list[str]:
+        """Why this process should be started again: sources that stand with lag, or a fetcher that fetches nothing."""
+        host, limit_s = self._host, self._settings.web.stall_s
+        if host is None or not limit_s:
+            return []
+        why = [f"{source} has lag and has not moved for {limit_s:g} s" for source in self._stalled(host)]
+        fetched_s = host.lane.fetched_s()
+        if fetched_s is not None and time.time() - fetched_s > limit_s:
+            why.append(f"nothing was fetched for {limit_s:g} s")
+        return why
+
+    def _push(self, host: Host) -> None:
+        """Push own metrics by OTLP, where an endpoint is set."""
+        telemetry = self._settings.telemetry
+        endpoint = telemetry.otlp_endpoint or self._settings.platform.observatory_url
+        if not endpoint:
+            return
+        from app.adapters.telemetry.otlp import Push, exporter, push_for_ever
+
+        key = self._settings.platform.observatory_api_key
+        push = Push(exporter(endpoint, {"x-api-key": key} if key else {}), f"{self._name}-{os.getpid()}")
+        self._pushing = asyncio.ensure_future(
+            push_for_ever(push, lambda: self._readings(host), telemetry.export_interval_s, host.counts)
+        )
 
 
 async def topics_of(settings: Settings) -> dict[str, Existing] | int:
@@ -201,24 +240,6 @@ def _topics(settings: Settings) -> dict[str, Existing]:
     return admin.describe([topic.name for topic in declared(settings.topics)])
 
 
-def metrics_of(host: Host) -> str:
-    """The metrics of one agent: the catalogue's counters, and how it stands."""
-    agent = host.agent.name
-    stages = {stage: (lambda counts=counts: counts) for stage, counts in host.stages().items()}
-    ready = Family("ready", "gauge", "whether every assigned partition has its engine").add(host.ready, agent=agent)
-    owned = Family("partitions", "gauge", "partitions with an engine").add(len(host.lane.engines), agent=agent)
-    folded = Family("records_folded_total", "counter", "records folded").add(host.lane.folded, agent=agent)
-    sent = Family("records_sent_total", "counter", "records acked").add(host.pump.records, agent=agent)
-    flushes = Family("flushes_total", "counter", "flushes acked").add(host.pump.flushes, agent=agent)
-    lag = Family("lag_records", "gauge", "records between an engine and its log end")
-    for source, records in host.lane.lag().items():
-        lag.add(records, agent=agent, source=source)
-    silent = Family("silent_sources", "gauge", "sources that do not move and hold every close: alarm when above 0")
-    silent.add(len(host.lane.silent()), agent=agent)
-    families = [ready, owned, folded, sent, flushes, lag, silent, *host.agent.shown()]
-    return join([catalogued(stages)[0].decode(), exposition(families)])
-
-
 # ---- the supervisor ------------------------------------------------------------------------------------------------
 async def _supervise(settings: Settings, commands: Mapping[str, Sequence[str]]) -> int:
     stop = asyncio.Event()
@@ -236,11 +257,16 @@ async def _supervise(settings: Settings, commands: Mapping[str, Sequence[str]]) 
         return code
     supervisor = Supervisor(commands)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ASK_S)) as session:
+        children = list(supervisor.children.values())
+        living = Living(settings.web.stall_s)
 
         async def look() -> Report:
-            return await _sum_up(session, settings.web.host, list(supervisor.children.values()))
+            return await _sum_up(session, settings.web.host, children)
 
-        app = application(look)
+        async def stuck() -> list[str]:
+            return await _stuck(session, settings.web.host, children, living)
+
+        app = application(look, stuck)
         if settings.gateway.desired_key:
             hand_on(app, session, settings.web.host, lambda: supervisor.children.get("actuate"))
         runner, port = await serve(app, settings.web.host, settings.web.port)
@@ -252,16 +278,32 @@ async def _supervise(settings: Settings, commands: Mapping[str, Sequence[str]]) 
 
 async def _sum_up(session: aiohttp.ClientSession, host: str, children: Sequence[Child]) -> Report:
     answers = await asyncio.gather(*(_ask(session, host, child) for child in children))
-    restarts = Family("agent_restarts_total", "counter", "how often the supervisor started an agent again")
-    exits = Family("agent_last_exit_code", "gauge", "exit code of the agent's last process; 0 while none has ended")
-    for child in children:
-        restarts.add(child.restarts, agent=child.name)
-        exits.add(child.last_exit or 0, agent=child.name)
+    restarts = [read(RESTARTS, child.restarts, agent=child.name) for child in children]
+    exits = [read(LAST_EXIT, child.last_exit or 0, agent=child.name) for child in children]
     return Report(
         all(ready for ready, _, _ in answers),
         {"agents": {child.name: detail for child, (_, detail, _) in zip(children, answers, strict=True)}},
-        join([exposition([restarts, exits]), *(text for _, _, text in answers)]),
+        join([exposition([*restarts, *exits]), *(text for _, _, text in answers)]),
     )
+
+
+async def _stuck(session: aiohttp.ClientSession, host: str, children: Sequence[Child], living: Living) -> list[str]:
+    """Why the worker should be started again: an agent that is stuck, or runs and has not answered for too long."""
+    answers = await asyncio.gather(*(_ask_live(session, host, child) for child in children))
+    why = [f"{child.name}: {text}" for child, texts in zip(children, answers, strict=True) for text in texts or ()]
+    heard = {child.name: texts is not None for child, texts in zip(children, answers, strict=True)}
+    return why + [f"{name}: does not answer" for name in living.lost(heard, time.monotonic())]
+
+
+async def _ask_live(session: aiohttp.ClientSession, host: str, child: Child) -> Sequence[str] | None:
+    """Why the agent is stuck; None: it does not answer. One that is being started again is not asked."""
+    if not child.port:
+        return ()
+    try:
+        async with session.get(f"http://{host}:{child.port}/health/live") as answer:
+            return list((await answer.json()).get("why", ()))
+    except (aiohttp.ClientError, TimeoutError):
+        return None
 
 
 async def _ask(session: aiohttp.ClientSession, host: str, child: Child) -> tuple[bool, Mapping[str, Any], str]:

@@ -43,6 +43,10 @@ def worker(options: Options, agents: tuple[str, ...], agent: str | None, tee: Pa
     8 its supervisor is gone, 9 the schema registry is down or refuses a schema; 78 a folder cannot be written. A
     worker may be killed at any moment: nothing is lost or counted twice.
     """
+    if supervised:  # before what takes seconds to import: a child of a dead supervisor would join the group
+        from app.adapters.process.orphan import die_with_parent
+
+        die_with_parent()
     from app.adapters.telemetry.log import configure_logging
     from app.main import run_agent, run_supervisor
 

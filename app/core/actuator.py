@@ -73,6 +73,11 @@ class Actuator:
         self.counts: Counter[str] = Counter()
         self._pending: list[Record] = []
 
+    @property
+    def recovered(self) -> bool:
+        """Whether every freeze and resume as of the start is known: before, no gateway is called."""
+        return self.freezes.known
+
     # ---- the log
 
     def fold(self, batch: Batch) -> None:

@@ -44,6 +44,7 @@ from app.core.open_pane import (
     refusal,
 )
 from app.core.ports import Cut, DeadLetter, Decode, Point, Record
+from app.core.quota import OVER_QUOTA, Quota, Spent
 
 PANE_S = 60
 
@@ -72,6 +73,7 @@ class Fold:
     names the partition count of every evidence topic; ``beat_cuts`` is the number of cuts between marks when nothing
     closes, ``early_cuts`` that between early partials (0: none). ``start`` is the first offset when there is no commit
     ``point`` yet (the log start, rule L2). ``road``: how requests are told here (``app.core.evidence``).
+    ``quota`` None: producers send what they like.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Fold:
         early_cuts: int = 0,
         beat_cuts: int = 4,
         road: Road = "",
+        quota: Quota | None = None,
     ) -> None:
         if not 0 <= ahead_s <= lateness_s:
             raise ValueError(f"ahead_s must be within 0..lateness_s ({lateness_s}), not {ahead_s} (rule I2)")
@@ -113,6 +116,9 @@ class Fold:
         self.position = point.offset if point else start
         self.point = point or Point(self.position, self._marks(self._watermark, self._closed))
         self._open: dict[int, OpenPane] = {}
+        self._quota = quota
+        self._spent: dict[int, Spent] = {}
+        self._named = ""
         self._control: list[facts.ControlFact] = []
         self._dead: list[Record] = []
         self._idle: int | None = None
@@ -125,6 +131,16 @@ class Fold:
     def watermark(self) -> int:
         """Largest event time seen (epoch seconds), or NEVER."""
         return self._watermark
+
+    @property
+    def open_panes(self) -> int:
+        """How many minutes are open."""
+        return len(self._open)
+
+    @property
+    def recovered(self) -> bool:
+        """Whether everything the last owner had sent is read again."""
+        return self.position >= self._sent
 
     @property
     def caught_up(self) -> bool:
@@ -188,7 +204,7 @@ class Fold:
         """
         number = self._watermark // PANE_S
         pane = self._open.get(number)
-        if pane is None:
+        if pane is None or self._quota is not None:
             return set(), {}, 0, -1
         return pane.ids, pane.known, number * PANE_S, min(self._watermark, bound_s)
 
@@ -196,6 +212,8 @@ class Fold:
         self, batch: Batch, i: int, offset: int, event: ResponseEvent | FeedbackEvent | Many, bound_s: int
     ) -> None:
         """All events of one record, before anything can be cut; what is refused of it is one dead letter."""
+        if self._quota is not None and self._quota.header:
+            self._named = self._quota.named(batch.headers[i] if batch.headers is not None else ())
         if type(event) is not Many:
             refused = self._evidence_event(batch, offset, event, bound_s)  # type: ignore[arg-type]  # the other members
             if refused is not None:
@@ -239,7 +257,8 @@ class Fold:
             if seen in pane.ids:
                 self._tally("duplicates", offset)
             else:
-                refused = self._add(pane, offset, event.data, late=late)
+                refused = self._over_quota(number, event.source) if self._quota is not None else None
+                refused = refused or self._add(pane, offset, event.data, late=late)
                 if refused is not None:
                     return refused
                 pane.ids.add(seen)
@@ -247,6 +266,18 @@ class Fold:
         if time_s > self._watermark:
             self._advance(time_s)
         return None
+
+    def _over_quota(self, number: int, source: str) -> Rejected | None:
+        quota = self._quota
+        if quota is None:
+            return None
+        producer = self._named if quota.header else source
+        spent = self._spent.setdefault(number, Spent())
+        if spent.take(producer) <= quota.events:
+            return None
+        return Rejected(
+            OVER_QUOTA, f"{producer[:200]!r} has had its {quota.events} events of a minute in {self.source}"
+        )
 
     def _add(self, pane: OpenPane, offset: int, data: Response | Feedback, *, late: bool) -> Rejected | None:
         service = pane.services.get(data.service)
@@ -274,6 +305,8 @@ class Fold:
                 pane.remember(data, (service, counted, key))
         else:
             counted.score(data)
+            if data.receipt is None:
+                self._tally("unattributed", offset)
         return None
 
     # ---- what is not evidence ----
@@ -300,7 +333,8 @@ class Fold:
             self._tally("rejected_" + one.reason, offset)
         if more:
             rejected = Rejected(rejected.reason, f"{1 + len(more)} events of the record; the first: {rejected.detail}")
-        if offset >= self._sent:
+        # a quota may be lowered while a pane is open: then what was counted before a restart is refused after it
+        if offset >= self._sent or OVER_QUOTA in (rejected.reason, *(one.reason for one in more)):
             self._dead.append(
                 DeadLetter(
                     source=self.source,
@@ -367,6 +401,7 @@ class Fold:
                     items.setdefault(self._partition_of(name), []).append(partial)
             if final:
                 del self._open[number]
+                self._spent.pop(number, None)
         return items
 
     def _marks(self, watermark: int, closed: int) -> str:

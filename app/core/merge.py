@@ -11,6 +11,7 @@ than the commit: the facts between are read again and change nothing, because ev
 not depend on how many panes one watermark happened to close at once.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -116,6 +117,29 @@ class Merge:
         self._first: dict[int, tuple[int, bytes]] = {}
         self._outputs: list[Record] = []
         self._flying = False
+        loaded = [kept.applied for kept in self._rows.values.values()]
+        self._loaded = max([*loaded, *(kept.applied for kept in self._windows.values.values())], default=-1)
+
+    @property
+    def recovered(self) -> bool:
+        """Whether every fact that the loaded rows already know is read again."""
+        return self.position > self._loaded
+
+    @property
+    def watermark(self) -> int:
+        """The group watermark (epoch seconds), or NEVER."""
+        return self._clocks.group(self._silent_ms)[0]
+
+    @property
+    def open_panes(self) -> int:
+        """How many minutes are open."""
+        return len(self._open)
+
+    @property
+    def modes(self) -> dict[str, int]:
+        """Services by mode; a frozen or paused one counts as that."""
+        rows = (kept.row for name, kept in self._rows.values.items() if name != BROADCAST)
+        return Counter("frozen" if r.frozen else "paused" if r.paused else r.document.mode for r in rows)
 
     @property
     def rows(self) -> dict[str, Row]:
@@ -251,6 +275,9 @@ class Merge:
 
     def _say(self, outputs: list[Output]) -> None:
         self._outputs += map(self._to_record, outputs)
+        for output in outputs:
+            if output.role == "optimizations":
+                self._tally("runs_" + output.type.rpartition(".")[2])
 
     def _tally(self, what: str, n: int = 1) -> None:
         if n:

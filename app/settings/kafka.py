@@ -94,6 +94,15 @@ class Kafka(Section, frozen=True, kw_only=True):
         int,
         Meta(ge=1, le=1000, description="Fetched batches that may wait for the fold, per topic: the queue's bound."),
     ] = 8
+    max_unflushed_records: Annotated[
+        int,
+        Meta(
+            ge=1000,
+            le=100_000_000,
+            description="Records folded and not yet acked in what they led to; at this many folding waits for the "
+            "broker. Bounds the memory of dead letters, facts and outputs when acks are slow.",
+        ),
+    ] = 250_000
 
     session_timeout_s: Annotated[
         Seconds, Meta(ge=1, le=300, description="Silence after which the group gives a worker's partitions away.")

@@ -25,6 +25,15 @@ class Web(Section, frozen=True, kw_only=True):
         str, Meta(min_length=1, description="Address to listen on; loopback unless something outside must reach it.")
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535, description="TCP port; 0 takes a free one and logs it.")] = 8080
+    stall_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="A source that has lag and does not move for this long fails /health/live, so that the worker "
+            "is started again; longer than a rebalance and an outage of the broker. 0: never.",
+        ),
+    ] = 120.0
 
 
 class Ingest(Section, frozen=True, kw_only=True):
@@ -70,6 +79,22 @@ class Ingest(Section, frozen=True, kw_only=True):
             "it.",
         ),
     ] = 10.0
+    quota_per_minute: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000_000,
+            description="Most events of one producer in one minute of event time and one partition; more go to the dead"
+            " letters (reason over_quota). 0: no quota. Where it is changed, minutes that are open are counted anew.",
+        ),
+    ] = 0
+    quota_header: Annotated[
+        str,
+        Meta(
+            max_length=100,
+            description="Kafka header that names the producer for quota_per_minute; empty: the CloudEvent's source.",
+        ),
+    ] = ""
 
 
 class Optimize(Section, frozen=True, kw_only=True):

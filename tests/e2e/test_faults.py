@@ -111,5 +111,5 @@ def untouched(deployment: Deployment, letters: list[Message]) -> bool:
 
 
 def counted(worker: Worker) -> Counter[str]:
-    found = re.findall(r'llm_optimizer_ingest_rejected_total\{reason="(\w+)"\} (\S+)', worker.metrics())
+    found = re.findall(r'llm_optimizer_ingest_rejected_total\{agent="ingest",reason="(\w+)"\} (\S+)', worker.metrics())
     return Counter({reason: int(float(n)) for reason, n in found})

@@ -74,12 +74,16 @@ class Pump:
             return
         began = time.monotonic()
         cuts = [(engine, engine.cut()) for engine in lane.engines.values()]
+        fence = lane.fence
+        lane.cut()
         for phase in range(max(len(cut.phases) for _, cut in cuts)):
             acks = await send_all(self._send, _records(cuts, phase))
             self.records += len(acks)
             lane.clock.acked(acks, time.time())
         for engine, cut in cuts:
             engine.acked(cut)
+        if lane.fence is fence:  # else the engines are others: what was cut is not theirs
+            lane.acked()
         self.flushes += 1
         self.last_flush_s = time.monotonic()
         self.busy_s += self.last_flush_s - began

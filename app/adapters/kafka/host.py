@@ -38,7 +38,7 @@ from app.adapters.kafka.consumer import LaneTransport
 from app.adapters.kafka.flush import STOP_S, Pump, sender
 from app.adapters.kafka.lane import Lane, Open
 from app.adapters.kafka.options import LaneOptions
-from app.adapters.process.exposition import Family
+from app.adapters.telemetry.metric import Reading
 from app.core.batch import Batch
 from app.core.ports import Engine
 
@@ -66,7 +66,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     broadcasts: tuple[Broadcast, ...] = ()
     seen: dict[str, int] = {}
     """Counters the agent keeps beside its engines (what the codec put up with); shown in the metrics."""
-    shown: Callable[[], list[Family]] = list
+    shown: Callable[[], list[Reading]] = list
     """More metrics of the agent, asked for at each scrape."""
 
 
@@ -169,11 +169,17 @@ class Host:
         topic = self.app.topic(*self.agent.topics, **raw)
 
         async def stream(batches: Any) -> None:
-            await self.agent.run(batches.noack(), self.lane.admit)
+            await self.agent.run(self._with_room(batches.noack()), self.lane.admit)
 
         self.app.agent(topic, name=self.agent.name, concurrency=1)(stream)
         for role, remember in self.agent.tables.items():
             self.app.tables.add(remember(self.app, self.agent.roles[role], partitions))
+
+    async def _with_room(self, batches: AsyncIterator[Batch]) -> AsyncIterator[Batch]:
+        """``batches``, each when what was folded before it has not piled up: sources wait in their log, not here."""
+        async for batch in batches:
+            await self.lane.room()
+            yield batch
 
     async def _load_rows(self, partitions: Collection[int]) -> Mapping[str, Mapping[int, Rows]]:
         topics = {role: self.agent.roles[role] for role in self.agent.tables}
@@ -183,9 +189,11 @@ class Host:
     # ---- life ------------------------------------------------------------------------------------------------------
     @property
     def ready(self) -> bool:
-        """Joined, and every assigned partition has its engine (possibly none: a standby), under a valid fence."""
+        """Joined, and every assigned partition has its engine (possibly none: a standby), under a valid fence, and has
+        read again what its last owner had done. Lag is no reason not to be ready.
+        """
         joined = self.app._assignment is not None and not self.app.rebalancing
-        return joined and (self.lane.fence is not None or not self.lane.waiting)
+        return joined and (self.lane.fence is not None or not self.lane.waiting) and self.lane.recovered
 
     def detail(self) -> dict[str, Any]:
         """What /health shows."""
@@ -197,6 +205,7 @@ class Host:
             "folded": self.lane.folded,
             "flushes": self.pump.flushes,
             "lag": self.lane.lag(),
+            "recovered": self.lane.recovered,
             "counts": self.stages(),
         }
 

@@ -74,6 +74,14 @@ class Listener(Protocol):
     def silent(self, after_ms: int) -> list[str]: ...
 
 
+@runtime_checkable
+class Recovering(Protocol):
+    """An engine that reads again what its last owner had done: until it has, its partition is not recovered."""
+
+    @property
+    def recovered(self) -> bool: ...
+
+
 class LogEnd(msgspec.Struct, frozen=True):
     """What the last fetch saw: the end of the log, and when (epoch seconds of this machine)."""
 
@@ -127,6 +135,7 @@ class Lane:
         self._retired: dict[str, int] = {}
         self.built = 0
         self.folded = 0
+        self.recovery_s = self.waited_s = 0.0
         self._open = open_engine
         self._load_rows = load_rows
         self._from_start = from_start
@@ -139,6 +148,11 @@ class Lane:
         self._behind: dict[str, int] = {}
         self._standing: dict[str, tuple[int, float]] = {}
         self._named: list[str] = []
+        self._appended_ms: dict[str, int] = {}
+        self._assigned_at: float | None = None
+        self._uncut = self._flying = 0
+        self._room = asyncio.Event()
+        self._room.set()
 
     @property
     def waiting(self) -> bool:
@@ -155,6 +169,9 @@ class Lane:
         verdict = admit(engine.position, batch)
         if verdict == "fold":
             self.folded += len(batch.values)
+            self._uncut += len(batch.values)
+            if batch.segments:
+                self._appended_ms[batch.source] = batch.segments[-1][1]
             return engine
         self._count("batches_repeated" if verdict == "drop" else "batches_after_hole")
         if verdict == "seek" and self._resync.due(batch.source, engine.position, time.monotonic()):
@@ -197,9 +214,41 @@ class Lane:
             if stuck and self._resync.due(source, engine.position, time.monotonic()):
                 self._seek_soon(source, engine.position)
 
+    # ---- what is folded and not acked is bounded -------------------------------------------------------------------
+    @property
+    def unflushed(self) -> int:
+        """Records folded whose facts, outputs and dead letters are not acked yet."""
+        return self._uncut + self._flying
+
+    async def room(self) -> None:
+        """Wait until no more than ``max_unflushed_records`` wait for their acks."""
+        if self.unflushed < self.options.max_unflushed_records:
+            return
+        began = time.monotonic()
+        while self.unflushed >= self.options.max_unflushed_records:
+            self._room.clear()
+            await self._room.wait()
+        self.waited_s += time.monotonic() - began
+
+    def cut(self) -> None:
+        """Everything folded so far is on its way."""
+        self._flying, self._uncut = self._flying + self._uncut, 0
+
+    def acked(self) -> None:
+        """What was cut is durable."""
+        self._flying = 0
+        self._room.set()
+
     # ---- L2: every assignment forgets all engines and rebuilds them ------------------------------------------------
+    @property
+    def recovered(self) -> bool:
+        """Whether every engine stands where its last owner stood, or further."""
+        return all(e.recovered for e in self.engines.values() if isinstance(e, Recovering))
+
     def forget(self) -> None:
         """Drop every engine, also those being built: the partitions were revoked, or are about to be rebuilt."""
+        self._uncut = self._flying = 0
+        self._room.set()
         if self._building is not None:
             self._building.cancel()
         for engine in self.engines.values():
@@ -220,6 +269,7 @@ class Lane:
         Survives the cancellation of its caller (Faust gives up waiting after a while); a newer call replaces it.
         """
         self.forget()
+        self._assigned_at = time.monotonic()
         self._building = asyncio.ensure_future(self._build())
         self._building.add_done_callback(self._built)
         await asyncio.wait({self._building})
@@ -249,6 +299,7 @@ class Lane:
         self._resync.clear()
         self._behind.clear()
         self._standing.clear()
+        self._appended_ms.clear()
         self._tps, self.engines, self.fence = names, engines, fence
         log.info("%s: %d partitions, generation %d", self.options.group, len(engines), fence.generation)
 
@@ -313,6 +364,7 @@ class Lane:
         engines, fence = dict(self.engines), self.fence
         self._nudge(engines)
         self._alarm()
+        self._note_recovery()
         if not engines or fence is None or self._from_start or self.reader is None:
             return False
         idle = self._idle_seconds(engines)
@@ -371,12 +423,35 @@ class Lane:
             log.error("no news for %g s from %s: minutes wait for it", self.options.alarm_s, ", ".join(silent))
         self._named = silent
 
+    def _note_recovery(self) -> None:
+        if self._assigned_at is not None and self.engines and self.recovered:
+            self.recovery_s, self._assigned_at = time.monotonic() - self._assigned_at, None
+
     def lag(self) -> dict[str, int]:
         """Records between each engine's position and its log end, as of the last fetch."""
         if self.reader is None:
             return {}
         ends = {source: self.reader.log_end(self._tps[source]) for source in self.engines}
         return {s: max(0, end.offset - self.engines[s].position) for s, end in ends.items() if end is not None}
+
+    def lag_seconds(self, now_s: float) -> dict[str, float]:
+        """Age of the newest record folded, by the broker's append time, of every source that has lag; others: 0."""
+        clock_s = self.clock.at(now_s)
+        at_s = now_s if clock_s is None else clock_s
+        known = {source: self._appended_ms.get(source) for source in self.engines}
+        lag = self.lag()
+        return {
+            source: max(0.0, at_s - ms / 1000) if records and ms else 0.0
+            for source, records in lag.items()
+            if (ms := known[source]) is not None or not records
+        }
+
+    def fetched_s(self) -> float | None:
+        """When anything was last fetched of any partition (epoch seconds of this machine); None: never."""
+        if self.reader is None:
+            return None
+        ends = (self.reader.log_end(self._tps[source]) for source in self.engines)
+        return max((end.seen_s for end in ends if end is not None), default=None)
 
     def _count(self, what: str, n: int = 1) -> None:
         self.counts[what] = self.counts.get(what, 0) + n

@@ -34,6 +34,7 @@ class LaneOptions(msgspec.Struct, frozen=True, kw_only=True):
     fetch_max_partition_bytes: int = 1 << 20
     batch_records: int = 5_000
     buffered_batches: int = 8
+    max_unflushed_records: int = 250_000
     session_timeout_s: float = 10.0
     heartbeat_s: float = 3.0
     rebalance_timeout_s: float = 15.0
@@ -72,6 +73,7 @@ def lane_options(
         fetch_max_partition_bytes=kafka.fetch_max_bytes,
         batch_records=kafka.batch_records,
         buffered_batches=kafka.buffer_batches,
+        max_unflushed_records=kafka.max_unflushed_records,
         session_timeout_s=kafka.session_timeout_s,
         heartbeat_s=kafka.heartbeat_s,
         rebalance_timeout_s=kafka.rebalance_timeout_s,

@@ -1,7 +1,10 @@
-"""HTTP endpoints of a worker process: /health/live, /health, /ready (= /health/ready), /metrics."""
+"""HTTP endpoints of a worker process: /health/live, /health, /ready (= /health/ready), /metrics.
+
+Live says whether a new process would help; ready, whether this one may be counted on.
+"""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,13 +22,21 @@ class Report(msgspec.Struct, frozen=True):
 
 
 Look = Callable[[], Awaitable[Report]]
+Stuck = Callable[[], Awaitable[Sequence[str]]]
+"""Why the process should be started again, in words; empty: it lives."""
 
 
-def application(look: Look) -> web.Application:
-    """The routes over ``look``, which is asked for every request but liveness."""
+async def never_stuck() -> Sequence[str]:
+    """A process that lives as long as it answers."""
+    return ()
+
+
+def application(look: Look, stuck: Stuck = never_stuck) -> web.Application:
+    """The routes over ``look``, and over ``stuck`` for liveness."""
 
     async def live(_: web.Request) -> web.Response:
-        return _json({"status": "alive"})
+        why = list(await stuck())
+        return _json({"status": "stuck", "why": why} if why else {"status": "alive"}, 503 if why else 200)
 
     async def ready(_: web.Request) -> web.Response:
         report = await look()

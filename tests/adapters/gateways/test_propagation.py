@@ -4,9 +4,9 @@ import pytest
 
 from app.adapters.gateways.breaker import Breaker, BreakerOptions
 from app.adapters.gateways.memory import MemoryGateway
-from app.adapters.gateways.metrics import families
+from app.adapters.gateways.metrics import readings
 from app.adapters.gateways.propagation import MeasuredGateway
-from app.adapters.process.exposition import exposition
+from app.adapters.telemetry import exposition
 from app.core.ports import Unavailable
 from tests.core.splits import split
 
@@ -70,6 +70,6 @@ def test_the_metrics_show_the_lag_and_an_open_breaker(clock):
     gateway.lag.observe(0.25)
     breaker = Breaker(BreakerOptions(failures=1), clock)
     breaker.failed()
-    text = exposition(families("orchestrator", gateway.lag, breaker))
-    assert 'llm_optimizer_gateway_propagation_seconds_sum{gateway="orchestrator"} 0.25' in text
+    text = exposition(readings("orchestrator", gateway.lag, breaker))
+    assert 'llm_optimizer_gateway_propagation_seconds_total{gateway="orchestrator"} 0.25' in text
     assert 'llm_optimizer_gateway_breaker_open{gateway="orchestrator"} 1' in text

@@ -9,11 +9,12 @@ from aiokafka.errors import KafkaConnectionError, NotLeaderForPartitionError, To
 from aiokafka.structs import TopicPartition
 
 from app.adapters.kafka.fence import Committed, Fence
+from app.adapters.kafka.flush import Pump
 from app.adapters.kafka.lane import Lane, LogEnd, StateError
 from app.adapters.kafka.options import EXIT_STATE
-from app.core.ports import Point
+from app.core.ports import Point, Record
 from tests.adapters.kafka.test_broker_clock import ack
-from tests.adapters.kafka.worlds import OPTIONS, TP, Counting, FakeReader, batch, lane_of
+from tests.adapters.kafka.worlds import OPTIONS, TP, Counting, FakeReader, batch, ended, lane_of
 
 
 def engine_of(lane: Lane) -> Counting:
@@ -407,3 +408,64 @@ async def test_a_source_without_any_event_follows_a_neighbour_that_is_idle():
         reader.end = end
         await lane.commit()
     assert (heard.idle, never.idle[-1]) == ([1006], 1006)
+
+
+# ---- what is folded and not acked is bounded
+async def test_folding_waits_when_too_much_is_not_acked_and_goes_on_with_the_acks():
+    lane = await built(FakeReader(), options=msgspec.structs.replace(OPTIONS, max_unflushed_records=10))
+    assert lane.admit(batch(0, 10)) is not None
+    assert lane.unflushed == 10
+    waiting = asyncio.ensure_future(lane.room())
+    await asyncio.sleep(0)
+    lane.cut()
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    lane.acked()
+    await asyncio.wait_for(waiting, 1)
+    assert lane.unflushed == 0
+    assert lane.waited_s > 0
+
+
+async def test_a_rebuild_makes_room_since_what_was_folded_is_forgotten():
+    lane = await built(FakeReader(), options=msgspec.structs.replace(OPTIONS, max_unflushed_records=10))
+    lane.admit(batch(0, 10))
+    waiting = asyncio.ensure_future(lane.room())
+    await asyncio.sleep(0)
+    await lane.rebuild()
+    await asyncio.wait_for(waiting, 1)
+
+
+async def test_a_flush_makes_room():
+    lane = await built(FakeReader())
+    lane.admit(batch(0, 10))
+
+    async def send(record: Record) -> "asyncio.Future[Any]":
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future.set_result(None)
+        return future
+
+    await Pump(lane, send, 0.1, ended).flush()
+    assert lane.unflushed == 0
+
+
+# ---- how far behind, and recovered
+async def test_lag_in_seconds_is_the_age_of_what_was_folded_last_where_there_is_lag():
+    reader = FakeReader()
+    lane = await built(reader)
+    reader.end = LogEnd(100, 50.0)
+    lane.admit(batch(0, 40, append_ms=20_000))
+    engine_of(lane).fold(batch(0, 40))
+    assert lane.lag_seconds(50.0) == {"t-0": 30.0}
+    engine_of(lane).fold(batch(40, 60))
+    assert lane.lag_seconds(50.0) == {"t-0": 0.0}
+    assert lane.fetched_s() == 50.0
+
+
+async def test_recovery_lasts_until_every_engine_has_read_again_what_was_done():
+    lane = await built(FakeReader())
+    engine_of(lane).recovered = False  # type: ignore[attr-defined]  # the stand-in gets what engines have
+    await lane.commit()
+    stands = [(lane.recovered, lane.recovery_s > 0)]
+    engine_of(lane).recovered = True  # type: ignore[attr-defined]
+    await lane.commit()
+    assert [*stands, (lane.recovered, lane.recovery_s > 0)] == [(False, False), (True, True)]

@@ -47,3 +47,18 @@ async def test_a_port_that_is_taken_is_replaced_by_a_free_one():
                 assert answer.status == 200
         finally:
             await runner.cleanup()
+
+
+async def test_a_process_that_is_stuck_says_why_and_fails_live_only():
+    async def look() -> Report:
+        return Report(ready=True, detail={}, metrics="")
+
+    async def stuck() -> list[str]:
+        return ["t-0 has lag and has not moved for 120 s"]
+
+    client: TestClient[Any, Any] = TestClient(TestServer(application(look, stuck)))
+    async with client:
+        answer = await client.get("/health/live")
+        assert answer.status == 503
+        assert await answer.json() == {"status": "stuck", "why": ["t-0 has lag and has not moved for 120 s"]}
+        assert (await client.get("/ready")).status == 200
