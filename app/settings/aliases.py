@@ -24,12 +24,8 @@ ALIASES: Mapping[str, Path] = MappingProxyType(
 UNREAD: frozenset[Path] = frozenset(
     {
         ("optimize", "cycle_s"),
-        ("platform", "observatory_url"),
-        ("platform", "observatory_api_key"),
         ("platform", "governance_url"),
         ("platform", "registry_url"),
-        ("telemetry", "otlp_endpoint"),
-        ("telemetry", "export_interval_s"),
     }
 )
 """Settings of the platform's manifests that are checked but that nothing reads in this version; `doctor` says so when

@@ -23,9 +23,11 @@ Headers = Mapping[str, str]
 
 
 def exporter(endpoint: str, headers: Headers) -> MetricExporter:
-    """``grpc://host:port``, or ``http(s)://host:port`` (to which ``/v1/metrics`` is added where no path is given)."""
-    scheme, _, rest = endpoint.partition("://")
-    if scheme == "grpc":
+    """``grpc://host:port`` (or ``host:port``), or ``http(s)://host:port``, to which ``/v1/metrics`` is added where no
+    path is given.
+    """
+    scheme, _, rest = endpoint.rpartition("://")
+    if scheme in ("", "grpc"):
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as Grpc
 
         return Grpc(endpoint=rest, insecure=True, headers=dict(headers), timeout=TIMEOUT_S)

@@ -77,4 +77,5 @@ def test_readings_arrive_under_their_names_with_unit_type_and_labels(collector: 
 
 def test_grpc_and_paths_are_taken_as_given():
     assert "Grpc" not in type(exporter("http://127.0.0.1:1/otlp/v1/metrics", {})).__module__
-    assert "grpc" in type(exporter("grpc://127.0.0.1:1", {})).__module__
+    for endpoint in ("grpc://127.0.0.1:1", "127.0.0.1:1"):
+        assert "grpc" in type(exporter(endpoint, {})).__module__
