@@ -21,6 +21,7 @@ from app.adapters.gateways.breaker import Breaker, BreakerGateway, BreakerOption
 from app.adapters.gateways.desired import DesiredGateway, DesiredState
 from app.adapters.gateways.metrics import offered, readings
 from app.adapters.gateways.orchestrator import OrchestratorGateway, OrchestratorOptions
+from app.adapters.gateways.orchestrator_grpc import GrpcGateway, GrpcOptions
 from app.adapters.gateways.propagation import MeasuredGateway
 from app.adapters.kafka.broadcast import Broadcast
 from app.adapters.kafka.connection import aiokafka_connection, faust_credentials
@@ -282,10 +283,20 @@ def gateway_of(
         return None
     if chosen.kind == "desired":
         return MeasuredGateway(DesiredGateway(desired or DesiredState(time.monotonic)), time.monotonic)
+    if chosen.kind == "orchestrator-grpc":
+        grpc_options = GrpcOptions(
+            url=chosen.url, token=chosen.token, timeout_s=chosen.timeout_s, attempts=chosen.attempts
+        )
+        return measured(GrpcGateway(grpc_options))
     if session is None:
         raise ValueError(f"gateway.kind is {chosen.kind}: actuate needs an HTTP session")
     options = OrchestratorOptions(
         url=chosen.url, token=chosen.token, timeout_s=chosen.timeout_s, attempts=chosen.attempts
     )
-    guarded = BreakerGateway(OrchestratorGateway(session, options), Breaker(BreakerOptions(), time.monotonic))
+    return measured(OrchestratorGateway(session, options))
+
+
+def measured(gateway: Gateway) -> MeasuredGateway:
+    """``gateway`` behind a circuit breaker, its propagation lag measured."""
+    guarded = BreakerGateway(gateway, Breaker(BreakerOptions(), time.monotonic, gateway.name))
     return MeasuredGateway(guarded, time.monotonic)

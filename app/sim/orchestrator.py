@@ -7,7 +7,7 @@ so, errors are problem+json. ``POST /v1/route`` draws slice and arm of a request
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import click
 from aiohttp import hdrs, web
@@ -77,14 +77,36 @@ async def _authorize(request: web.Request, handler: _Handler) -> web.StreamRespo
     return await handler(request)
 
 
+def _grpc_beside(
+    state: OrchestratorState, address: str, token: str
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    """GRPC for as long as the application runs."""
+
+    async def serve(_: web.Application) -> AsyncIterator[None]:
+        from app.sim.orchestrator_grpc import serve_grpc
+
+        server, port = await serve_grpc(state, address, token)
+        click.echo(f"OptimizationActuator (gRPC) on port {port}", err=True)
+        yield
+        await server.stop(1.0)
+
+    return serve
+
+
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8090, show_default=True, type=click.IntRange(0, 65_535), help="0: any free one.")
 @click.option("--token", default="", envvar="ORCHESTRATOR_TOKEN", help="Bearer token callers must send; empty: none.")
+@click.option(
+    "--grpc-port", default=-1, type=click.IntRange(-1, 65_535), help="Serve OptimizationActuator too; 0: any."
+)
 @click.option("--faults", is_flag=True, help="Let PUT /v1/faults break it, for tests.")
-def main(host: str, port: int, token: str, faults: bool) -> None:
+def main(host: str, port: int, token: str, grpc_port: int, faults: bool) -> None:
     """Serve the reference Orchestrator; everything is kept in memory."""
-    app = create_app(OrchestratorState(), token=token, faults=faults)
+    state = OrchestratorState()
+    app = create_app(state, token=token, faults=faults)
+    if grpc_port >= 0:
+        app.cleanup_ctx.append(_grpc_beside(state, f"{host}:{grpc_port}", token))
     web.run_app(app, host=host, port=port, print=lambda text: click.echo(text, err=True))
 
 
