@@ -32,7 +32,7 @@ demo: .venv/.runtime ## Show the whole loop: no Docker, no JVM, under two minute
 ##@ Check it
 
 .PHONY: test
-test: lint unit simulations e2e-mock e2e ## Everything: lint, types, imports, unit tests, end to end on the mock cluster and on real Kafka
+test: lint unit simulations e2e-mock e2e chaos-ci ## Everything: lint, types, imports, unit tests, end to end on the mock cluster and on real Kafka, some chaos
 
 .PHONY: lint
 lint: .venv/.dev ## Style (ruff), types (mypy strict), layers (import-linter)
@@ -65,8 +65,16 @@ e2e: .venv/.dev ## End to end on a real Kafka of its own (skipped, with the reas
 	else echo "skipped: $$reason"; fi
 
 .PHONY: chaos
-chaos: .venv/.dev ## Exactness while things go wrong, on a real Kafka of its own (LONG=1, SEED=n, ONLY=name,...)
-	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(if $(LONG),--long)
+chaos: .venv/.dev ## Exactness while things go wrong, on a real Kafka of its own (LONG=1, MINUTES=30, SEED=n, ONLY=name,...)
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(if $(LONG),--long) $(if $(MINUTES),--minutes $(MINUTES))
+
+.PHONY: chaos-ci
+chaos-ci: .venv/.dev ## The part of it that `make test` runs (skipped, with the reason, without Java and Maven)
+	@echo "== chaos" && $(BIN)/python -m tests.chaos --ci $(if $(SEED),--seed $(SEED))
+
+.PHONY: soak
+soak: .venv/.dev ## Steady live load on a real Kafka for HOURS (0.05 are three minutes): exactness, memory, a verdict (RATE=500)
+	@$(BIN)/python -m tests.chaos.soak --hours $(or $(HOURS),1) --rate $(or $(RATE),500)
 
 .PHONY: bench
 bench: .venv/.dev ## Our worker and its peers side by side, and what ours costs, into docs/evidence (<= 10 min on a quiet machine; FULL=1, PEERS_DIR=folder)

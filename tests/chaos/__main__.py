@@ -12,9 +12,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED") or 0), help="0: one from the clock")
     parser.add_argument("--only", default=os.environ.get("ONLY", ""), help="names of scenarios, separated by commas")
     parser.add_argument("--long", action="store_true", default=bool(os.environ.get("LONG")), help="half an hour")
+    parser.add_argument("--minutes", type=float, default=float(os.environ.get("MINUTES") or 0), help="of a long run")
+    parser.add_argument("--ci", action="store_true", help="the part that `make test` runs: under four minutes")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
     arguments = _arguments()
-    sys.exit(main(arguments.seed, arguments.only, long=arguments.long))
+    sys.exit(main(arguments.seed, arguments.only, long=arguments.long, ci=arguments.ci, minutes=arguments.minutes))

@@ -2,7 +2,7 @@
 
 The definition: a minute of a source closes when its watermark passes the end plus the lateness; duplicates are found
 within (partition, minute) by (source, id); late events count as spend of the watermark's minute; a clock ahead is cut to
-the append time plus ``ahead_s``; what cannot be read is refused, once.
+the append time plus ``ahead_s``; what cannot be read, or is over its producer's quota, is refused, once.
 """
 
 import json
@@ -54,6 +54,7 @@ class Account(msgspec.Struct):
     rows: dict[Key, Row]
     late: dict[tuple[str, int], int]
     refused: dict[Place, bytes] = {}
+    over_quota: int = 0
     orders: dict[str, str] = {}
     duplicates: int = 0
     repeated_orders: int = 0
@@ -74,37 +75,71 @@ class _Source:
     def __init__(self) -> None:
         self.watermark: int | None = None
         self.seen: dict[int, set[tuple[str, str]]] = defaultdict(set)
+        self.spent: dict[tuple[int, str], int] = defaultdict(int)
 
 
-def count_evidence(total: Account, topic: str, messages: Iterable[Message], *, lateness_s: int, ahead_s: int) -> None:
-    """Add what one evidence topic must give."""
-    sources: dict[int, _Source] = defaultdict(_Source)
-    for message in messages:
+class Rules(msgspec.Struct, frozen=True):
+    """Settings that decide what is counted. ``quota``: events of a producer per minute and partition; 0: no quota."""
+
+    lateness_s: int
+    ahead_s: int
+    quota: int = 0
+
+
+class Counter:
+    """Counts one evidence topic as it is read, in offset order per partition."""
+
+    def __init__(self, total: Account, topic: str, rules: Rules) -> None:
+        self._total, self._topic, self._rules = total, topic, rules
+        self._sources: dict[int, _Source] = defaultdict(_Source)
+
+    def take(self, message: Message) -> None:
         event = _evidence(message.value)
         time_s = _seconds(event["time"]) if event is not None else None
-        if event is None or time_s is None:
-            total.refused[topic, message.partition, message.offset] = message.value
-            continue
-        time_s = min(time_s, message.append_ms // 1000 + ahead_s)
-        _count(total, sources[message.partition], event, time_s, lateness_s)
+        if event is not None and time_s is not None:
+            time_s = min(time_s, message.append_ms // 1000 + self._rules.ahead_s)
+            if _count(self._total, self._sources[message.partition], event, time_s, self._rules):
+                return
+        self._total.refused[self._topic, message.partition, message.offset] = message.value
+
+    def forget(self, before_minute: int) -> None:
+        """Forget what cannot matter any more: ids and quotas of minutes before."""
+        for source in self._sources.values():
+            for minute in [m for m in source.seen if m < before_minute]:
+                del source.seen[minute]
+            for place in [p for p in source.spent if p[0] < before_minute]:
+                del source.spent[place]
 
 
-def _count(total: Account, source: _Source, event: dict[str, Any], time_s: int, lateness_s: int) -> None:
+def count_evidence(total: Account, topic: str, messages: Iterable[Message], rules: Rules) -> None:
+    """Add what one evidence topic must give."""
+    counter = Counter(total, topic, rules)
+    for message in messages:
+        counter.take(message)
+
+
+def _count(total: Account, source: _Source, event: dict[str, Any], time_s: int, rules: Rules) -> bool:
+    """False: it is refused, being over its producer's quota."""
+    lateness_s = rules.lateness_s
     mark, data = source.watermark, event["data"]
     late = mark is not None and time_s // 60 <= (mark - lateness_s) // 60 - 1
     minute = (mark if late and mark is not None else time_s) // 60
     source.watermark = max(mark if mark is not None else time_s, time_s)
     if (event["source"], event["id"]) in source.seen[minute]:
         total.duplicates += 1
-        return
+        return True
+    source.spent[minute, event["source"]] += 1
+    if rules.quota and source.spent[minute, event["source"]] > rules.quota:
+        total.over_quota += 1
+        return False
     source.seen[minute].add((event["source"], event["id"]))
     service = data["receipt"]["service"] if "receipt" in data else data["service"]
     if service == TAIL:
-        return
+        return True
     total.events += 1
     if late:
         total.late[service, minute * 60] += 1
-        return
+        return True
     whole = total.rows[service, minute * 60, "*"]
     if "latency_ms" in data:
         total.rows[service, minute * 60, data["model"]].answered(data)
@@ -113,6 +148,7 @@ def _count(total: Account, source: _Source, event: dict[str, Any], time_s: int, 
         whole.scored(data)
         if "receipt" in data:
             total.rows[service, minute * 60, data["receipt"]["arm"]].scored(data)
+    return True
 
 
 def count_orders(total: Account, messages: Iterable[Message]) -> None:
@@ -126,10 +162,11 @@ def count_orders(total: Account, messages: Iterable[Message]) -> None:
 
 def until(total: Account, minute_s: int) -> Account:
     """The account of minutes that end at or before ``minute_s`` (epoch seconds)."""
-    kept = Account({}, {}, total.refused, total.orders, total.duplicates, total.repeated_orders, total.events)
-    kept.rows = {key: row for key, row in total.rows.items() if key[1] + 60 <= minute_s}
-    kept.late = {key: n for key, n in total.late.items() if key[1] + 60 <= minute_s}
-    return kept
+    return msgspec.structs.replace(
+        total,
+        rows={key: row for key, row in total.rows.items() if key[1] + 60 <= minute_s},
+        late={key: n for key, n in total.late.items() if key[1] + 60 <= minute_s},
+    )
 
 
 def _evidence(value: bytes) -> dict[str, Any] | None:

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import psutil
 
+from tests.chaos.coverage import EVERY, FAULTS, TRAFFIC
 from tests.chaos.result import Result
 from tests.chaos.scenario import Scenario
 from tests.e2e.harness.broker import ROOT
 
-PAGE = ROOT / "docs" / "evidence" / "chaos.md"
+PAGES = ROOT / "docs" / "evidence"
 
 _HEAD = """# Chaos: exact while things go wrong
 
 Written by `{command}` on {date}, {machine}. {exact} of {all} runs exact, {events:,} events. One run again:
-`make chaos SEED=n ONLY=name`.
+`make chaos SEED=n ONLY=name{long}`. Seeds: {seeds}.
 
 Real workers (`llm-optimizer worker`) on a real Kafka. Evidence on llm.responses (7 partitions) and llm.feedback (3),
 commands on llm.commands (2), facts with 4. Every stream has a hot key (40 % of the requests), 5 % producer duplicates,
@@ -57,11 +58,14 @@ is counted in `after_close`, in no minute).
 """
 
 
-def write(results: Sequence[Result], scenarios: Sequence[Scenario], command: str) -> Path:
-    """Write the page of a whole run; its path."""
+def write(results: Sequence[Result], scenarios: Sequence[Scenario], command: str, *, long: bool) -> Path:
+    """Write the page of a whole run; its path. A long one has its own page."""
+    page = PAGES / ("chaos-long.md" if long else "chaos.md")
     says = {scenario.name: scenario.says for scenario in scenarios}
     head = _HEAD.format(
         command=command,
+        long=" LONG=1" if long else "",
+        seeds=", ".join(map(str, sorted({result.seed for result in results}))),
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         machine=_machine(),
         exact=sum(result.exact for result in results),
@@ -75,9 +79,25 @@ def write(results: Sequence[Result], scenarios: Sequence[Scenario], command: str
         for name, note in result.notes.items()
     )
     done = "\n".join(_done(result) for result in results)
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(f"{head}{rows}\n\n## Figures\n\n{figures}\n{_REMARKS}{_TAIL}\n{done}\n", encoding="utf-8")
-    return PAGE
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(
+        f"{head}{rows}\n\n## Figures\n\n{figures}\n\n## Which scenario shows what\n\n{_covered(results, scenarios)}\n"
+        f"{_REMARKS}{_TAIL}\n{done}\n",
+        encoding="utf-8",
+    )
+    return page
+
+
+def _covered(results: Sequence[Result], scenarios: Sequence[Scenario]) -> str:
+    """Item by item: which scenarios show it, and how often they were exact in this run."""
+    lines = ["| traffic or fault | scenarios | runs exact |", "|---|---|---|"]
+    for item, says in (*TRAFFIC.items(), *FAULTS.items()):
+        names = [s.name for s in scenarios if item in s.covers] if item not in EVERY else [s.name for s in scenarios]
+        ran = [result for result in results if result.name in names]
+        exact = sum(result.exact for result in ran)
+        shown = "all" if item in EVERY else ", ".join(names)
+        lines.append(f"| {says} | {shown} | {f'{exact} of {len(ran)}' if ran else 'not in this run'} |")
+    return "\n".join(lines)
 
 
 def _row(result: Result, says: str) -> str:

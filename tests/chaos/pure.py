@@ -8,7 +8,7 @@ from app.adapters.codec import encode_output, make_decode
 from app.core.fold import Fold
 from app.core.merge import Merge
 from app.core.ports import Point, Record
-from tests.chaos.account import account, count_evidence, count_orders
+from tests.chaos.account import Rules, account, count_evidence, count_orders
 from tests.chaos.traffic import Plan, Role, letters
 from tests.chaos.verdict import Found, Verdict, judge
 from tests.core.engine.world import Landed, Log, Store, drive, interleave
@@ -30,6 +30,7 @@ def verdict_of(seed: int, *, crashes: float, fold: Any = Fold, merge: Any = Merg
         step_s=3.0,
         idle=False,
         late=0.04,
+        behind=0.0,
         commands=8,
         services=3,
         models=2,
@@ -41,7 +42,7 @@ def verdict_of(seed: int, *, crashes: float, fold: Any = Fold, merge: Any = Merg
     total, found, landed = account(), Found(), {}
     for role in ("responses", "feedback"):
         messages = [m for (r, _), log in sources.items() if r == role for m in log]
-        count_evidence(total, role, messages, lateness_s=LATENESS_S, ahead_s=LATENESS_S)
+        count_evidence(total, role, messages, Rules(LATENESS_S, LATENESS_S))
     count_orders(total, sources["commands", 0])
     for (role, partition), messages in sources.items():
         landed[role, partition] = _ingest(rnd, fold, role, partition, messages, crashes)

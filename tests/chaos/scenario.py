@@ -21,7 +21,9 @@ Run = Callable[[World, Size], Verdict]
 
 
 class Scenario(msgspec.Struct, frozen=True):
-    """``says``: what is done, for the table. ``mock``: on the mock cluster; ``alone``: disturbs others, or measures."""
+    """``says``: what is done, for the table. ``mock``: on the mock cluster; ``alone``: disturbs others, or measures.
+    ``covers``: items of ``tests/chaos/coverage.py``; ``ci``: part of ``make test``.
+    """
 
     name: str
     says: str
@@ -29,3 +31,6 @@ class Scenario(msgspec.Struct, frozen=True):
     mock: bool = False
     alone: bool = False
     overrides: Mapping[str, str] = {}
+    long_overrides: Mapping[str, str] = {}
+    covers: tuple[str, ...] = ()
+    ci: bool = False

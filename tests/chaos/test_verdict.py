@@ -3,7 +3,10 @@
 import pytest
 
 from app.core import fold, merge
+from tests.chaos.account import Rules, account, count_evidence
+from tests.chaos.coverage import EVERY, FAULTS, TRAFFIC
 from tests.chaos.pure import verdict_of
+from tests.chaos.scenarios import SCENARIOS
 from tests.chaos.verdict import Found
 from tests.core.engine.test_rules import without
 from tests.e2e.harness.topic import Message
@@ -57,3 +60,22 @@ def test_an_id_with_two_payloads_is_a_conflict_and_a_repeat_is_none():
         found.take_aggregate(Message(0, 0, b"s", value, (("ce_id", b"one"),)))
     assert found.repeated == 2
     assert len(found.conflicts) == 1
+
+
+def test_every_item_of_chaos_is_shown_by_a_scenario():
+    shown = {item for scenario in SCENARIOS for item in scenario.covers} | set(EVERY)
+    assert shown == TRAFFIC.keys() | FAULTS.keys()
+
+
+def test_the_account_refuses_what_is_over_a_quota():
+    total = account()
+    values = [
+        (
+            n,
+            b'{"id":"%d","source":"/p","time":"2025-11-09T10:00:00Z","data":{"service":"s","model":"m","latency_ms":1}}'
+            % n,
+        )
+        for n in range(5)
+    ]
+    count_evidence(total, "t", [Message(0, n, None, value, (), 1 << 52) for n, value in values], Rules(10, 10, quota=3))
+    assert (total.events, total.over_quota, sorted(total.refused)) == (3, 2, [("t", 0, 3), ("t", 0, 4)])

@@ -22,6 +22,8 @@ BASE_S = 1_762_683_330
 GARBAGE = (b"", b"not json", b"\xff\xfe\x00", b'{"specversion":"1.0"}', b"[]", b'{"a":' * 40)
 NEVER_YET = ("1969-12-31T23:59:59.000Z", "0001-01-01T00:00:00Z", "-5", "2025-13-45T99:00:00Z")
 """Times before the first second or none at all: refused, with the place."""
+GREEDY = "/chaos/greedy"
+"""The CloudEvents source of the producer that sends more than its share."""
 PACE = 100
 """Records between two looks at the clock."""
 
@@ -30,6 +32,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """``events`` responses, ``step_s`` apart in event time from ``base_s``, ``rate`` a second (0: as fast as they go).
 
     Shares are of the responses. ``future``: clocks ahead by an hour to centuries (only where event time is the clock's).
+    ``behind``: clocks an hour to decades behind. ``greedy``: responses of one producer, the others being another's.
     ``idle``: the last partition of responses never gets anything. ``live``: event time is the time of sending.
     """
 
@@ -48,6 +51,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     garbage: float = 0.002
     negative: float = 0.0005
     future: float = 0.0
+    behind: float = 0.0005
+    greedy: float = 0.0
     commands: int = 40
     repeats: float = 0.4
     idle: bool = True
@@ -69,6 +74,7 @@ class Sender:
     def __init__(self, settings: Settings, plan: Plan, partitions: dict[Role, int]) -> None:
         self.plan, self.partitions, self.sent = plan, dict(partitions), 0
         self.stop = threading.Event()
+        self.done = False
         self.quiet: set[tuple[Role, int]] = set()
         self._topics = {role: getattr(settings.topics, role) for role in partitions}
         self._producer = Producer(
@@ -85,6 +91,12 @@ class Sender:
 
     def run(self) -> None:
         """All of the plan, acked."""
+        try:
+            self._run()
+        finally:
+            self.done = True
+
+    def _run(self) -> None:
         began = time.monotonic()
         for letter in letters(self.plan):
             if self.stop.is_set():
@@ -183,7 +195,10 @@ def _response_event(rnd: random.Random, plan: Plan, number: int) -> dict[str, An
         "status": "ok" if rnd.random() < 0.98 else "error",
     }
     id_ = f"r-{plan.seed}-{number:08d}"
-    return _event(id_, "io.llm-platform.response.completed", _time(rnd, plan, number), data)
+    event = _event(id_, "io.llm-platform.response.completed", _time(rnd, plan, number), data)
+    if plan.greedy and rnd.random() < plan.greedy:
+        event["source"] = GREEDY
+    return event
 
 
 def _feedback(rnd: random.Random, plan: Plan, number: int) -> Letter:
@@ -215,6 +230,8 @@ def _time(rnd: random.Random, plan: Plan, number: int) -> float:
         time_s -= rnd.random() * plan.disorder_s
     if rnd.random() < plan.late:
         time_s -= 90 + rnd.random() * 600
+    if plan.behind and rnd.random() < plan.behind:
+        time_s -= rnd.choice((3_600.0, 86_400.0, 1.5e9))
     if rnd.random() < plan.future:
         time_s += rnd.choice((3_600.0, 86_400.0, 3e9, 2e11))
     return time_s

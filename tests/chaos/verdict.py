@@ -25,7 +25,7 @@ class Found(msgspec.Struct):
     decisions: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
     conflicts: list[str] = []
     repeated: int = 0
-    incomplete: int = 0
+    incomplete: set[tuple[str, int]] = set()
     _payloads: dict[bytes, bytes] = {}
 
     def _new(self, message: Message) -> bool:
@@ -47,7 +47,8 @@ class Found(msgspec.Struct):
         if row["window_s"] != 60 or row["service"] == TAIL or row["slice"] != "*":
             return
         start_s = int(datetime.fromisoformat(row["window_start"]).timestamp())
-        self.incomplete += row["arm"] == "*" and not row["complete"]
+        if row["arm"] == "*" and not row["complete"]:
+            self.incomplete.add((row["service"], start_s))
         self.rows[row["service"], start_s, row["arm"]] = row
 
     def take_decision(self, message: Message) -> None:
@@ -85,6 +86,7 @@ class Verdict(msgspec.Struct):
     late: int = 0
     duplicates: int = 0
     letters: int = 0
+    over_quota: int = 0
     orders: int = 0
     repeated_orders: int = 0
     repeated: int = 0
@@ -123,6 +125,7 @@ def judge(expected: Account, found: Found, until_s: float = math.inf) -> Verdict
         late=expected.late_events,
         duplicates=expected.duplicates,
         letters=len(expected.refused),
+        over_quota=expected.over_quota,
         orders=len(expected.orders),
         repeated_orders=expected.repeated_orders,
         repeated=found.repeated,

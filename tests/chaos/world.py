@@ -1,6 +1,5 @@
 """One deployment under chaos: its topics, its workers, its traffic, and the verdict at the end."""
 
-import os
 import random
 import threading
 import time
@@ -9,22 +8,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from app.adapters.kafka.admin import KafkaAdmin, apply
-from app.settings import Settings, load
-from app.topics import declared
-from tests.chaos.account import Account, account, count_evidence, count_orders
+from app.adapters.kafka.admin import KafkaAdmin
+from tests.chaos.account import Account, Rules, account, count_evidence, count_orders
 from tests.chaos.broker import OwnBroker
 from tests.chaos.traffic import Plan, Role, Sender
 from tests.chaos.verdict import Found, Verdict, judge
 from tests.e2e.harness.broker import Broker
-from tests.e2e.harness.deployment import Deployment
+from tests.e2e.harness.deployment import Deployment, deploy
 from tests.e2e.harness.topic import Follower, Message, read
 from tests.e2e.harness.workers import Worker, until
 
-LATENESS_S = AHEAD_S = 10
-SESSION_S = 6
 PARTITIONS: Mapping[Role, int] = {"responses": 7, "feedback": 3, "commands": 2}
 """Several topics with different counts; the facts have 4."""
 INJECT = Path(__file__).with_name("inject")
@@ -45,7 +38,8 @@ class World:
         self.said: list[str] = []
         self.stack = ExitStack()
         self.workers: list[Worker] = []
-        self.deployment = _deploy(broker, f"chaos-{name}-{seed}-{os.getpid()}", folder, overrides)
+        counts = {str(role): count for role, count in PARTITIONS.items()}
+        self.deployment = deploy(broker, f"chaos-{name}-{seed}", folder / "state", counts, **overrides)
         self.settings = self.deployment.settings
         self.sender: Sender | None = None
         self.found = Found()
@@ -129,11 +123,18 @@ class World:
             raise failed[0]
 
     # ---- the verdict ----
-    def account(self) -> Account:
-        """What must come out of what was sent so far."""
+    @property
+    def rules(self) -> Rules:
+        """What the settings say of counting."""
+        ingest = self.settings.ingest
+        return Rules(int(ingest.lateness_s), int(ingest.ahead_s), ingest.quota_per_minute)
+
+    def account(self, without: str = "") -> Account:
+        """What must come out of what was sent so far; ``without``: a source (``topic-partition``) left out."""
         total, topics = account(), self.settings.topics
         for topic in (topics.responses, topics.feedback):
-            count_evidence(total, topic, self.read(topic), lateness_s=LATENESS_S, ahead_s=AHEAD_S)
+            messages = [m for m in self.read(topic) if f"{topic}-{m.partition}" != without]
+            count_evidence(total, topic, messages, self.rules)
         count_orders(total, self.read(topics.commands))
         return total
 
@@ -146,7 +147,7 @@ class World:
     ) -> Verdict:
         """Wait until everything expected is there or time is up, then judge all there is."""
         expected = expected or self.account()
-        outputs = _Outputs(self)
+        outputs = Outputs(self)
         deadline = time.monotonic() + within_s
         try:
             verdict = judge(expected, outputs.found(), until_s)
@@ -160,27 +161,27 @@ class World:
 
     def outputs(self) -> Mapping[Any, Any]:
         """The minute rows there are now, by key."""
-        outputs = _Outputs(self)
+        outputs = Outputs(self)
         try:
             self.found = outputs.found()
         finally:
             outputs.close()
         return self.found.rows
 
-    def incomplete(self) -> int:
-        """How many minutes of a service came with ``complete=false``."""
+    def incomplete(self) -> set[tuple[str, int]]:
+        """Minutes (service, start) that came with ``complete=false``."""
         self.outputs()
         return self.found.incomplete
 
     # ---- what the workers say ----
     def metric(self, name: str) -> float:
         """The sum of all samples of a metric over the workers that run."""
-        total = 0.0
-        for worker in self.workers:
-            for line in worker.metrics().splitlines():
-                if line.startswith((f"{name}{{", f"{name} ")):
-                    total += float(line.rpartition(" ")[2])
-        return total
+        return sum(self.samples(name))
+
+    def samples(self, name: str) -> list[float]:
+        """All samples of a metric of the workers that run."""
+        lines = [line for worker in self.workers for line in worker.metrics().splitlines()]
+        return [float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name}{{", f"{name} "))]
 
     def logs(self) -> str:
         """Everything any worker logged."""
@@ -192,7 +193,7 @@ class World:
         self.stack.close()
 
 
-class _Outputs:
+class Outputs:
     """Follows the three public topics that are judged."""
 
     def __init__(self, world: World) -> None:
@@ -213,42 +214,3 @@ class _Outputs:
     def close(self) -> None:
         for follower, _ in self._followers:
             follower.close()
-
-
-# ---- deployment ----
-def _deploy(broker: Broker, name: str, folder: Path, overrides: Mapping[str, str]) -> Deployment:
-    texts = {
-        "kafka__bootstrap_servers": broker.address,
-        "kafka__group": name,
-        "kafka__session_timeout_s": str(SESSION_S),
-        "kafka__heartbeat_s": "1",
-        "kafka__rebalance_timeout_s": "8",
-        "ingest__lateness_s": str(LATENESS_S),
-        "ingest__ahead_s": str(LATENESS_S),
-        "ingest__idle_s": str(SESSION_S),
-        "optimize__checkpoint_s": "0.5",
-        "state__dir": str(folder / "state"),
-        "topics__partitions": "4",
-        "web__port": "0",
-        "log__level": "INFO",
-        **{f"topics__{topic.role}": f"{name}.{topic.name}" for topic in declared(Settings().topics)},
-        **overrides,
-    }
-    env = {f"LLM_OPTIMIZER__{key.upper()}": value for key, value in texts.items()}
-    settings = load(env=env)
-    _make_topics(settings)
-    return Deployment(settings, {**os.environ, **env, "PYTHONHASHSEED": "random"})
-
-
-def _make_topics(settings: Settings) -> None:
-    admin = KafkaAdmin(settings)
-    if not admin.is_mock():
-        counts: Mapping[Any, int] = PARTITIONS
-        admin.create(
-            [
-                msgspec.structs.replace(t, partitions=counts[t.role])
-                for t in declared(settings.topics)
-                if t.role in counts
-            ]
-        )
-    apply(settings, admin)

@@ -48,7 +48,7 @@ def outage(world: World, size: Size) -> Verdict:
     sender.tail()
     verdict = world.judge()
     if world.found.incomplete:
-        verdict.violations["complete"] = [f"{world.found.incomplete} minutes came with complete=false"]
+        verdict.violations["complete"] = [f"{len(world.found.incomplete)} minutes came with complete=false"]
     return verdict
 
 

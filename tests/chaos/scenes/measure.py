@@ -8,7 +8,8 @@ import psutil
 from tests.chaos.scenario import Size
 from tests.chaos.traffic import Plan
 from tests.chaos.verdict import Verdict
-from tests.chaos.world import SESSION_S, World
+from tests.chaos.world import World
+from tests.e2e.harness.deployment import SESSION_S
 from tests.e2e.harness.workers import Worker
 
 RATE = 4000

@@ -8,7 +8,7 @@ from tests.chaos.account import Account, account, count_evidence, count_orders
 from tests.chaos.scenario import Size
 from tests.chaos.traffic import BASE_S, Plan, Sender
 from tests.chaos.verdict import Verdict
-from tests.chaos.world import AHEAD_S, LATENESS_S, World
+from tests.chaos.world import World
 from tests.e2e.harness.broker import ROOT
 from tests.e2e.harness.topic import Message
 from tests.e2e.harness.workers import Worker, until
@@ -71,6 +71,7 @@ def _send(world: World, part: int) -> Sender:
         base_s=BASE_S + part * HOURS_S,
         idle=False,
         late=0.0,
+        behind=0.0,
         disorder_s=1.0,
         commands=0,
     )
@@ -117,7 +118,7 @@ def _account(world: World, full: dict[str, list[Message]], gone: set[tuple[str, 
     total = account()
     for topic, messages in full.items():
         kept = [m for m in messages if (topic, m.partition, m.offset) not in gone]
-        count_evidence(total, topic, kept, lateness_s=LATENESS_S, ahead_s=AHEAD_S)
+        count_evidence(total, topic, kept, world.rules)
     count_orders(total, world.read(world.settings.topics.commands))
     return total
 

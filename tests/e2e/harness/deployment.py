@@ -22,8 +22,13 @@ class Deployment(msgspec.Struct, frozen=True):
     env: Mapping[str, str]
 
 
-def deploy(broker: Broker, name: str, state: Path, **overrides: str) -> Deployment:
-    """Settings of a deployment called ``name`` and its topics, made. ``overrides``: ``kafka__group="x"``."""
+def deploy(
+    broker: Broker, name: str, state: Path, counts: Mapping[str, int] | None = None, **overrides: str
+) -> Deployment:
+    """Settings of a deployment called ``name`` and its topics, made. ``overrides``: ``kafka__group="x"``.
+
+    ``counts``: partitions by role; the others have 4 (``topics__partitions`` counts for the responses only).
+    """
     name = f"{name}-{os.getpid()}"  # a broker that is kept sees this suite more than once
     texts = {
         "kafka__bootstrap_servers": broker.address,
@@ -44,14 +49,16 @@ def deploy(broker: Broker, name: str, state: Path, **overrides: str) -> Deployme
     }
     env = {f"LLM_OPTIMIZER__{key.upper()}": value for key, value in texts.items()}
     settings = load(env=env)
-    _make_topics(settings, overrides.get("topics__partitions"))
+    responses = overrides.get("topics__partitions")
+    _make_topics(settings, counts or ({"responses": int(responses)} if responses else {}))
     return Deployment(settings, {**os.environ, **env, "PYTHONHASHSEED": "random"})
 
 
-def _make_topics(settings: Settings, partitions: str | None) -> None:
-    """``partitions`` counts for the evidence only: the facts keep 4, so the two stages differ."""
+def _make_topics(settings: Settings, counts: Mapping[str, int]) -> None:
+    """Those of ``counts`` first; the facts keep 4, so that the stages differ."""
     admin = KafkaAdmin(settings)
-    if partitions is not None and not admin.is_mock():
-        admin.create([topic for topic in declared(settings.topics) if topic.role == "responses"])
+    if not admin.is_mock():
+        chosen = [topic for topic in declared(settings.topics) if topic.role in counts]
+        admin.create([msgspec.structs.replace(topic, partitions=counts[topic.role]) for topic in chosen])
         settings = msgspec.structs.replace(settings, topics=msgspec.structs.replace(settings.topics, partitions=4))
     apply(settings, admin)
