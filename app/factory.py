@@ -114,8 +114,11 @@ def ingest_agent(settings: Settings, existing: Topology, partitions: int) -> Age
     def count(what: str) -> None:
         seen[what] = seen.get(what, 0) + 1
 
+    def count_many(what: str, n: int) -> None:
+        seen[what] = seen.get(what, 0) + n
+
     decodes = {names["spans"]: make_decode_spans(count)}
-    decode = make_decode(count)
+    decode = make_decode(count, count_many)
     roads: dict[str, Road] = {names["responses"]: "responses", names["spans"]: "spans"}
     settled = settings.ingest
 

@@ -43,6 +43,16 @@ class Batch:
         """Offset of the record at ``index``."""
         return self.first + index if self.offsets is None else self.offsets[index]
 
+    def index(self, offset: int) -> int:
+        """Index of the first record at or after ``offset``."""
+        if self.offsets is None:
+            return min(len(self.values), max(0, offset - self.first))
+        return bisect.bisect_left(self.offsets, offset)
+
+    def offsets_of(self, start: int, stop: int) -> Sequence[int]:
+        """Offsets of the records ``start..stop``."""
+        return range(self.first + start, self.first + stop) if self.offsets is None else self.offsets[start:stop]
+
     def append_ms(self, offset: int) -> int:
         """Broker append time (ms) of the record batch that holds ``offset``; 0 when unknown."""
         segments = self.segments
@@ -57,10 +67,7 @@ class Batch:
 
     def trim(self, position: int) -> None:
         """Forget the records before ``position`` (rule L1: an overlap is trimmed)."""
-        if self.offsets is None:
-            drop = min(len(self.values), max(0, position - self.first))
-        else:
-            drop = bisect.bisect_left(self.offsets, position)
+        drop = self.index(position)
         self.values = self.values[drop:]
         if self.keys is not None:
             self.keys = self.keys[drop:]

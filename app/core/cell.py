@@ -6,6 +6,9 @@ Raw facts only: a request that came without a cost keeps the token moments a pri
 Units: ms, USD, tokens, quality in [0, 1].
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 
 from app.core.sketch import Histogram, merge_into
@@ -14,6 +17,10 @@ SESSION_GROUPS = 64
 MAX_MODELS = 8
 """Pairs of response model and fingerprint a cell remembers: the first in order, so that merging forgets alike."""
 MAX_PROMPTS = 256
+
+
+CUT_OFF = frozenset(("length", "max_tokens", "MAX_TOKENS", "model_length"))
+"""How providers say that an answer ended at the token limit."""
 
 
 class Score(msgspec.Struct, array_like=True):
@@ -132,78 +139,29 @@ OVERFLOW = "other"
 """Arm and segment of the cell that takes what exceeds the bound on cells."""
 
 
-# Written out: a loop over field names with getattr and setattr costs five times as much, for every cell and window.
-def add_score(total: Score, other: Score) -> None:
-    """Add ``other`` to ``total`` in place."""
-    total.n += other.n
-    total.total += other.total
-    total.squares += other.squares
+def _adder(kind: type[msgspec.Struct], but: frozenset[str] = frozenset()) -> Callable[[Any, Any], None]:
+    """``add(total, other)``: add every field of ``kind`` in place, those ``but`` excepted. Written out, as dataclasses
+    write their methods: a loop with getattr and setattr costs five times as much, for every cell of every window.
+    """
+    names = [name for name in kind.__struct_fields__ if name not in but]
+    lines = "".join(f"    total.{name} += other.{name}\n" for name in names)
+    found: dict[str, Any] = {}
+    exec(f"def add(total, other):\n{lines}", found)  # noqa: S102  # names of struct fields, nothing from outside
+    add: Callable[[Any, Any], None] = found["add"]
+    return add
 
 
-def add_late(total: Late, other: Late) -> None:
-    """Add ``other`` to ``total`` in place."""
-    total.n += other.n
-    total.cost_usd += other.cost_usd
-    total.input_tokens += other.input_tokens
-    total.output_tokens += other.output_tokens
-
-
-def add_waste(total: Waste, other: Waste) -> None:
-    """Add ``other`` to ``total`` in place."""
-    total.retries += other.retries
-    total.retries_usd += other.retries_usd
-    total.invalid += other.invalid
-    total.invalid_usd += other.invalid_usd
-    total.limited += other.limited
-    total.limits += other.limits
-    total.written += other.written
-    total.hashed += other.hashed
-    total.repeats += other.repeats
-    total.repeats_usd += other.repeats_usd
-
-
-def _add_unpriced(total: Unpriced, other: Unpriced) -> None:
-    total.n += other.n
-    total.input += other.input
-    total.output += other.output
-    total.cached += other.cached
-    total.input_sq += other.input_sq
-    total.output_sq += other.output_sq
-    total.cached_sq += other.cached_sq
-    total.input_output += other.input_output
-    total.input_cached += other.input_cached
-    total.output_cached += other.output_cached
-
-
-def _add_group(total: Group, other: Group) -> None:
-    total.n += other.n
-    total.errors += other.errors
-    total.log_latency += other.log_latency
-    total.cost += other.cost
-    total.scores += other.scores
-    total.quality += other.quality
-
-
-def _add_sums(total: Cell, other: Cell) -> None:
-    total.n += other.n
-    total.errors += other.errors
-    total.latency_ms += other.latency_ms
-    total.log_latency += other.log_latency
-    total.log_latency_sq += other.log_latency_sq
-    total.ttft_n += other.ttft_n
-    total.ttft_ms += other.ttft_ms
-    total.input_tokens += other.input_tokens
-    total.output_tokens += other.output_tokens
-    total.cached_tokens += other.cached_tokens
-    total.input_tokens_sq += other.input_tokens_sq
-    total.cost_n += other.cost_n
-    total.cost_usd += other.cost_usd
-    total.cost_sq += other.cost_sq
-    total.input_cost += other.input_cost
-    total.own_cost_usd += other.own_cost_usd
-    total.in_session += other.in_session
-    if other.latency_ms_max > total.latency_ms_max:  # noqa: PLR1730  # max() is a call, four times as slow
-        total.latency_ms_max = other.latency_ms_max
+add_score: Callable[[Score, Score], None] = _adder(Score)
+"""Add the second to the first in place."""
+add_late: Callable[[Late, Late], None] = _adder(Late)
+"""Add the second to the first in place."""
+add_waste: Callable[[Waste, Waste], None] = _adder(Waste)
+"""Add the second to the first in place."""
+_add_unpriced: Callable[[Unpriced, Unpriced], None] = _adder(Unpriced)
+_add_group: Callable[[Group, Group], None] = _adder(Group)
+_add_sums: Callable[[Cell, Cell], None] = _adder(
+    Cell, frozenset(("latency_ms_max", "quality", "groups", "unpriced", "models", "waste"))
+)
 
 
 def add_cell(total: Cell, other: Cell) -> None:
@@ -216,6 +174,7 @@ def add_cell(total: Cell, other: Cell) -> None:
 def add_cell_without_groups(total: Cell, other: Cell) -> None:
     """As ``add_cell``, but for the session groups, which serve comparisons within the minute only."""
     _add_sums(total, other)
+    total.latency_ms_max = max(total.latency_ms_max, other.latency_ms_max)
     for channel, score in other.quality.items():
         add_score(total.quality.setdefault(channel, Score()), score)
     if other.unpriced is not None:

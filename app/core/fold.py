@@ -11,8 +11,7 @@ no randomness. Everything else - crash, rebalance, zombie, double send, double c
 * Ids are kept as 64-bit hashes: one pane of a million events meets a false duplicate with probability 3e-8.
 """
 
-from collections.abc import Callable
-from itertools import repeat
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -34,8 +33,6 @@ from app.core.events import (
 from app.core.facts import NEVER, Partials, Road
 from app.core.facts_records import control_records, partial_records
 from app.core.open_pane import (
-    CellOf,
-    Known,
     OpenPane,
     OpenService,
     add_late_event,
@@ -43,8 +40,9 @@ from app.core.open_pane import (
     partial_of,
     refusal,
 )
-from app.core.ports import Cut, DeadLetter, Decode, Point, Record
+from app.core.ports import Cut, DeadLetter, Decode, DecodeUsual, Point, Record
 from app.core.quota import OVER_QUOTA, Quota, Spent
+from app.core.usual import Records, path
 
 PANE_S = 60
 
@@ -99,6 +97,7 @@ class Fold:
         self.source = source
         self.counts: dict[str, int] = {}
         self._decode = decode
+        self._decoder = decode if evidence and quota is None and isinstance(decode, DecodeUsual) else None
         self._lateness_s = lateness_s
         self._ahead_s = ahead_s
         self._topology = topology
@@ -158,55 +157,62 @@ class Fold:
     # ---- fold: synchronous, in offset order (I1) ----
     def fold(self, batch: Batch) -> None:
         """Fold ``batch``, which continues exactly at ``position``."""
-        decode, early, n = self._decode, self._early, len(batch.values)
-        offsets = batch.offsets if batch.offsets is not None else range(batch.first, batch.first + n)
-        headers = batch.headers if batch.headers is not None else repeat((), n)
-        bound_s = batch.oldest_append_ms() // 1000 + self._ahead_s
-        before = self._watermark
-        ids, known, low_s, high_s = self._usual(bound_s)
-        second = ""  # the last one within low_s..high_s
-        usual, sent = 0, self._sent
-        for i, offset, value, header in zip(range(n), offsets, batch.values, headers, strict=True):
-            event = decode(value, header)
-            # the usual case without a call: one more answer of a known cell, in a second the watermark has reached
-            if isinstance(event, ResponseEvent):
-                time, data = event.time, event.data
-                if time[-1:] == "Z":
-                    if time[:19] != second:
-                        second = time[:19] if low_s <= second_of(time) <= high_s else ""
-                    at = known.get((data.service, data.arm, data.model, data.segment, data.slice, data.version))
-                    if second and at is not None:
-                        seen = hash((event.source, event.id))
-                        if seen not in ids:
-                            ids.add(seen)
-                            service, counted, key = at
-                            service.hwm = offset
-                            if early and not counted.changed:
-                                service.change(key, counted)
-                            counted.add(data)
-                            usual += offset >= sent
-                            continue
-            if isinstance(event, ResponseEvent | FeedbackEvent | Many) and self._evidence:
-                self._evidence_record(batch, i, offset, event, bound_s)
-                ids, known, low_s, high_s = self._usual(bound_s)
-                second = ""
-            else:
-                self._pass(batch, i, offset, event)
-        if usual:
-            self.counts["counted"] = self.counts.get("counted", 0) + usual
+        before, n = self._watermark, len(batch.values)
+        seen = batch.index(self._sent)  # records before it are read again after a crash: not counted twice
+        for start, stop in ((0, seen), (seen, n)):
+            if start < stop:
+                self._part(batch, start, stop)
         if self._watermark > before and batch.segments:
             self.appended_s = batch.segments[-1][1] // 1000
         self.position = batch.end
 
-    def _usual(self, bound_s: int) -> tuple[set[int], dict[CellOf, Known], int, int]:
-        """Ids and known cells of the watermark's pane, and its first and last second in which an answer needs no more
-        than that: the pane is open and not closed, the time is within the bound and moves no watermark.
+    def _part(self, batch: Batch, start: int, stop: int) -> None:
+        bound_s = batch.oldest_append_ms() // 1000 + self._ahead_s
+        values: Sequence[bytes | None] = batch.values[start:stop]
+        if batch.headers is not None and self._decoder is not None:
+            bare = self._decoder.bare
+            some = zip(values, batch.headers[start:stop], strict=True)
+            values = [value if bare(headers) else None for value, headers in some]
+        offsets = batch.offsets_of(start, stop)
+        records = zip(offsets, values, strict=True)
+        while (missed := self._usual(records, bound_s, offsets[0])) is not None:
+            self._unusual(batch, *missed, bound_s)
+
+    def _usual(self, records: Records, bound_s: int, first: int) -> tuple[int, Event | None] | None:
+        """Count answers while they are one more of a known cell in the watermark's pane; (offset, what was read of it)
+        of the record that is not, or None at the end. ``first`` is any offset of this part of the batch.
+
+        The path may move the watermark, so ``high_s`` ends before the second that closes a pane or opens one.
         """
         number = self._watermark // PANE_S
-        pane = self._open.get(number)
-        if pane is None or self._quota is not None:
-            return set(), {}, 0, -1
-        return pane.ids, pane.known, number * PANE_S, min(self._watermark, bound_s)
+        pane, usual = self._open.get(number), self._decoder.usual if self._decoder is not None else None
+        if pane is None or usual is None:
+            return next(((offset, None) for offset, _ in records), None)
+        run, fields = path(usual.places, early=self._early)
+        before = len(pane.ids)
+        closing_s = (self._closed + 2) * PANE_S + self._lateness_s
+        high_s = min(number * PANE_S + PANE_S, closing_s, bound_s + 1) - 1
+        offset, event, self._watermark = run(
+            records, usual.read, pane.known_by(fields), pane.ids, number * PANE_S, high_s, self._watermark
+        )
+        if counted := len(pane.ids) - before:
+            self._tally("counted", first, counted)
+        usual.told(counted + (event is not None))
+        if offset < 0:
+            return None
+        return offset, usual.event(event) if event is not None else None
+
+    def _unusual(self, batch: Batch, offset: int, event: Event | None, bound_s: int) -> None:
+        i = batch.index(offset)
+        if event is None:
+            value = batch.values[i]
+            event = self._decode(value, batch.headers[i] if batch.headers is not None else ())
+            if self._decoder is not None and isinstance(event, ResponseEvent):
+                self._decoder.missed(value)
+        if isinstance(event, ResponseEvent | FeedbackEvent | Many) and self._evidence:
+            self._evidence_record(batch, i, offset, event, bound_s)
+        else:
+            self._pass(batch, i, offset, event)
 
     def _evidence_record(
         self, batch: Batch, i: int, offset: int, event: ResponseEvent | FeedbackEvent | Many, bound_s: int

@@ -4,10 +4,12 @@ Mutable, in the hottest loop of the project: plain classes with slots (25 ns an 
 cells of ``app.core.cell`` when the pane is sent.
 """
 
-from math import ceil, log
+from collections.abc import Callable
+from typing import Any, ClassVar
 
-from app.core import facts, sketch
+from app.core import facts
 from app.core.cell import (
+    CUT_OFF,
     MAX_MODELS,
     MAX_PROMPTS,
     OVERFLOW,
@@ -22,6 +24,7 @@ from app.core.cell import (
 )
 from app.core.events import NAME_PATTERN, Feedback, Rejected, Response, SegmentParts, is_name
 from app.core.sketch import Histogram
+from app.core.usual import adder, known_key
 
 MAX_SERVICES = 20_000
 """Services of one pane and source; events of further ones are dead-lettered."""
@@ -33,18 +36,8 @@ a setting may change must not touch the state (I6)."""
 COMPARED = frozenset(("trial", "control"))
 """Slices whose sums are also kept per session group, whether or not a request is of a session."""
 
-CUT_OFF = frozenset(("length", "max_tokens", "MAX_TOKENS", "model_length"))
-"""How providers say that an answer ended at the token limit."""
-
-CellOf = tuple[str, str | None, str, SegmentParts | None, str, int]
-"""What an answer says of where it counts: service, arm, model, segment, slice, version."""
 MAX_KNOWN = 100_000
 """Entries of one pane's ``known``; further ones are looked for every time."""
-
-_SCALE = 1 / log(sketch.GAMMA)
-_FLOOR = sketch.FLOOR
-_LOWEST = sketch.bucket(0.0)
-_LOG_FLOOR = log(_FLOOR)
 
 
 class Counted:
@@ -77,115 +70,79 @@ class Counted:
         self.waste: Waste | None = None
         self.prompts: set[str] = set()
 
-    def add(self, data: Response) -> None:  # noqa: C901, PLR0912  # a call costs more than three ifs
-        """Count one answer. The hottest lines of the project: one branch for what is rare, no call for what is not."""
-        latency = data.latency_ms
-        tokens = data.input_tokens
-        if latency > _FLOOR:
-            log_latency = log(latency)
-            bucket = ceil(log_latency * _SCALE)
-        else:
-            log_latency, bucket = _LOG_FLOOR, _LOWEST
-        histogram = self.histogram
-        histogram[bucket] = histogram.get(bucket, 0) + 1
-        self.n += 1
-        self.latency += latency
-        self.log_latency += log_latency
-        self.log_latency_sq += log_latency * log_latency
-        self.input += tokens
-        self.input_sq += tokens * tokens
-        self.output += data.output_tokens
-        if latency > self.latency_max:  # noqa: PLR1730  # max() is a call, four times as slow
-            self.latency_max = latency
-        if data.status != "ok":
-            self.errors += 1
-        cost = data.cost_usd
-        if cost is not None:
-            self.cost += cost
-            self.cost_sq += cost * cost
-            self.input_cost += tokens * cost
-        else:
-            self._add_unpriced(data)
-        quality = data.quality
-        if quality is not None:
-            self.quality_n += 1
-            self.quality += quality
-            self.quality_sq += quality * quality
-        if data.cached_tokens:
-            self.cached += data.cached_tokens
-        if data.session_id:
-            self.in_session += 1
-            if data.session_group is not None and not self.compared:
-                self._add_grouped(data, data.session_group, log_latency)
-        if data.ttft_ms is not None:
-            self.ttft_n += 1
-            self.ttft += data.ttft_ms
-        if data.own_cost_usd:
-            self.own_cost += data.own_cost_usd
-        if data.response_model != self.response_model or data.fingerprint != self.fingerprint:
-            self._add_model(data)
-        if (
-            data.max_tokens is not None
-            or data.retry_of
-            or data.prompt_hash
-            or data.valid_json is False
-            or data.finish_reason in CUT_OFF
-        ):
-            self._add_waste(data, cost or 0.0)
-        if self.compared and data.session_group is not None:
-            self._add_grouped(data, data.session_group, log_latency)
+    add: ClassVar[Callable[["Counted", Response], None]] = adder()
+    """Count one answer; the lines are in ``app.core.usual``, which also writes them out for single spellings."""
 
-    def _add_model(self, data: Response) -> None:
+    def add_model(self, response_model: str, fingerprint: str) -> None:
         """Another model answered than the last time: rare, so the usual answer costs two comparisons."""
-        if not data.response_model and not data.fingerprint:  # a failed answer does not say
+        if not response_model and not fingerprint:  # a failed answer does not say
             return
-        self.response_model, self.fingerprint = data.response_model, data.fingerprint
-        self.models.add(data.response_model + SEPARATOR + data.fingerprint)
+        self.response_model, self.fingerprint = response_model, fingerprint
+        self.models.add(response_model + SEPARATOR + fingerprint)
         if len(self.models) > MAX_MODELS:
             self.models.remove(max(self.models))
 
-    def _add_waste(self, data: Response, cost_usd: float) -> None:
+    def add_waste(
+        self,
+        cost: float,
+        retry_of: str,
+        valid_json: bool | None,
+        limit: int | None,
+        written: int,
+        prompt: str,
+        finish_reason: str,
+    ) -> None:
+        """An answer that was paid for in vain, or may have been (``app.core.cell.Waste``)."""
         waste = self.waste
         if waste is None:
             waste = self.waste = Waste()
-        if data.retry_of:
+        if retry_of:
             waste.retries += 1
-            waste.retries_usd += cost_usd
-        if data.valid_json is False:
+            waste.retries_usd += cost
+        if valid_json is False:
             waste.invalid += 1
-            waste.invalid_usd += cost_usd
-        if data.max_tokens is not None:
+            waste.invalid_usd += cost
+        if limit is not None:
             waste.limited += 1
-            waste.limits += data.max_tokens
-            waste.written += data.output_tokens
-        if data.finish_reason in CUT_OFF:
+            waste.limits += limit
+            waste.written += written
+        if finish_reason in CUT_OFF:
             waste.truncated += 1
-        if data.prompt_hash:
+        if prompt:
             waste.hashed += 1
-            if data.prompt_hash in self.prompts:
+            if prompt in self.prompts:
                 waste.repeats += 1
-                waste.repeats_usd += cost_usd
+                waste.repeats_usd += cost
             elif len(self.prompts) < MAX_PROMPTS:
-                self.prompts.add(data.prompt_hash)
+                self.prompts.add(prompt)
 
-    def _add_grouped(self, data: Response, number: int, log_latency: float) -> None:
+    def add_grouped(
+        self,
+        number: int,
+        log_latency: float,
+        status: str,
+        cost: float,
+        quality: float | None,
+        tokens: tuple[int, int, int],
+    ) -> None:
+        """An answer of a compared slice, or of a session, to its session group; ``tokens``: input, output, cached."""
         group = self._group(number)
         group.n += 1
-        group.errors += data.status != "ok"
+        group.errors += status != "ok"
         group.log_latency += log_latency
-        group.cost += data.cost_usd or 0.0
-        group.input_tokens += data.input_tokens
-        group.output_tokens += data.output_tokens
-        group.cached_tokens += data.cached_tokens
-        if data.quality is not None:
+        group.cost += cost
+        group.input_tokens += tokens[0]
+        group.output_tokens += tokens[1]
+        group.cached_tokens += tokens[2]
+        if quality is not None:
             group.scores += 1
-            group.quality += data.quality
+            group.quality += quality
 
-    def _add_unpriced(self, data: Response) -> None:
+    def add_unpriced(self, a: int, b: int, c: int) -> None:
+        """The token moments (input, output, cached) of an answer that came without a cost."""
         moments = self.unpriced
         if moments is None:
             moments = self.unpriced = Unpriced()
-        a, b, c = data.input_tokens, data.output_tokens, data.cached_tokens
         moments.n += 1
         moments.input += a
         moments.output += b
@@ -292,22 +249,30 @@ Known = tuple[OpenService, Counted, tuple[str, str, str, int]]
 class OpenPane:
     """One open minute: the offset and marks just before its first event, the ids seen, the services.
 
-    ``known`` only saves time: the cells by what answers say of themselves.
+    ``known`` only saves time: the cells by what answers say of themselves, in the fields of the usual spelling.
     """
 
-    __slots__ = ("before", "first", "ids", "known", "services")
+    __slots__ = ("before", "fields", "first", "ids", "known", "services")
 
     def __init__(self, first: int, before: tuple[int, int]) -> None:
         self.first = first
         self.before = before
         self.ids: set[int] = set()
-        self.known: dict[CellOf, Known] = {}
+        self.fields: tuple[str, ...] = ()
+        self.known: dict[tuple[Any, ...], Known] = {}
         self.services: dict[str, OpenService] = {}
+
+    def known_by(self, fields: tuple[str, ...]) -> dict[tuple[Any, ...], Known]:
+        """``known`` by these key fields: of one spelling at a time."""
+        if self.fields != fields:
+            self.fields, self.known = fields, {}
+        return self.known
 
     def remember(self, data: Response, known: Known) -> None:
         """The next answer that says the same of itself need not look for its cell."""
-        if len(self.known) < MAX_KNOWN:
-            self.known[data.service, data.arm, data.model, data.segment, data.slice, data.version] = known
+        key = known_key(data, self.fields) if self.fields and len(self.known) < MAX_KNOWN else None
+        if key is not None:
+            self.known[key] = known
 
 
 def partial_of(name: str, number: int, service: OpenService, *, full: bool) -> facts.Partial:

@@ -1,12 +1,12 @@
 """The Protocols between the pure core and the world. Each has an in-memory twin that passes the same tests."""
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
 from app.core.batch import Batch, Headers
-from app.core.events import Event, Rejected
+from app.core.events import Event, Rejected, ResponseEvent
 from app.core.split import Split
 
 Role = Literal[
@@ -17,6 +17,30 @@ Role = Literal[
 
 Decode = Callable[[bytes | None, Headers], Event]
 """The codec seen by the fold: never raises, whatever the bytes."""
+
+
+class Usual(msgspec.Struct, frozen=True):
+    """How the answers of a log are spelled for the time being. ``read`` makes an object with ``id, source, time, data``
+    of a value in one step, or raises one of ``app.core.usual.FOREIGN``; ``places`` says where ``data`` has what;
+    ``event`` makes the canonical event of it, the one ``Decode`` gives for that value; ``told(n)``: n were read so.
+    """
+
+    read: Callable[[Any], Any]
+    places: tuple[tuple[str, str], ...]
+    event: Callable[[Any], ResponseEvent]
+    told: Callable[[int], None]
+
+
+@runtime_checkable
+class DecodeUsual(Protocol):
+    """A ``Decode`` that knows of a usual spelling. ``bare``: whether a record with these headers may be in it."""
+
+    @property
+    def usual(self) -> Usual | None: ...
+    def bare(self, headers: Headers) -> bool: ...
+    def __call__(self, value: bytes | None, headers: Headers) -> Event: ...
+    def missed(self, value: bytes | None) -> None:
+        """``usual`` could not read ``value``, an answer all the same: it may be the new usual."""
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):

@@ -15,11 +15,12 @@ from app.adapters.codec.headers import NOTHING, Said, said
 from app.adapters.codec.media import media_type, reader
 from app.adapters.codec.payload import MAX_VALUE_BYTES
 from app.adapters.codec.reasons import UnreadableError
-from app.adapters.codec.spelling import FOREIGN, Spellings
+from app.adapters.codec.spelling import CountMany, Spellings
 from app.core.batch import Headers
 from app.core.events import RESPONSE_COMPLETED, Event, Ignored, Rejected, ResponseEvent
 from app.core.outputs import FINDING
-from app.core.ports import Decode
+from app.core.ports import Decode, Usual
+from app.core.usual import FOREIGN
 
 Count = Callable[[str], None]
 
@@ -31,33 +32,61 @@ _BINARY_HEADERS = 4
 """A binary event has at least ce_specversion, ce_id, ce_source and ce_type."""
 
 
-def make_decode(count: Count = lambda _: None) -> Decode:
+def make_decode(count: Count = lambda _: None, count_many: CountMany | None = None) -> Decode:
     """A ``decode`` that calls ``count`` with what it had to put up with: compat, aliased, alias_conflict,
     unknown_fields, service_conflict, internal_error. ``decode`` never raises; see ``reasons.REASONS``.
+    ``count_many`` does the same for many at once.
     """
-    known = Spellings(count)
+    return _Decoder(count, count_many or _each(count))
 
-    def decode(value: bytes | None, headers: Headers) -> Event:
-        if len(headers) >= _BINARY_HEADERS:
-            return _guarded(value, headers, count)
+
+def _each(count: Count) -> CountMany:
+    def many(what: str, n: int) -> None:
+        for _ in range(n):
+            count(what)
+
+    return many
+
+
+class _Decoder:
+    """``app.core.ports.DecodeUsual``."""
+
+    def __init__(self, count: Count, count_many: CountMany) -> None:
+        self._count = count
+        self._known = Spellings(count, count_many)
+
+    @property
+    def usual(self) -> Usual | None:
+        return self._known.usual
+
+    def bare(self, headers: Headers) -> bool:
+        """Whether a record may be structured: a binary one has four headers."""
+        return len(headers) < _BINARY_HEADERS
+
+    def missed(self, value: bytes | None) -> None:
+        """Have ``usual`` read the names of ``value``, too, if they are canonical ones."""
+        if value is not None:
+            self._known.widen(value)
+
+    def __call__(self, value: bytes | None, headers: Headers) -> Event:
+        if not self.bare(headers):
+            return _guarded(value, headers, self._count)
         try:
-            event: ResponseEvent = known.read(value)  # type: ignore[arg-type]  # None is a TypeError, caught below
+            event: ResponseEvent = self._known.read(value)  # type: ignore[arg-type]  # None is a TypeError, caught below
         except FOREIGN:
-            return slowly(value, headers)
+            return self._slowly(value, headers)
         if event.type == RESPONSE_COMPLETED and isinstance(event, ResponseEvent):
             return event
-        return slowly(value, headers)
+        return self._slowly(value, headers)
 
-    def slowly(value: bytes | None, headers: Headers) -> Event:
-        found = known.read_other(value) if value is not None else None
+    def _slowly(self, value: bytes | None, headers: Headers) -> Event:
+        found = self._known.read_other(value) if value is not None else None
         if found is not None:
             return found
-        event = _guarded(value, headers, count)
+        event = _guarded(value, headers, self._count)
         if value is not None and isinstance(event, ResponseEvent):
-            known.learn(value, event)
+            self._known.learn(value, event)
         return event
-
-    return decode
 
 
 def _guarded(value: bytes | None, headers: Headers, count: Count) -> Event:

@@ -10,6 +10,7 @@ Not learned: names whose value is converted (seconds, status words), two names f
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
@@ -21,14 +22,15 @@ from app.adapters.codec.reasons import UnreadableError
 from app.adapters.codec.response import TABLE, TYPES
 from app.adapters.codec.translate import Count
 from app.core.events import RESPONSE_COMPLETED, SPECVERSION, Name, Response, ResponseEvent, SegmentParts
+from app.core.ports import Usual
+from app.core.usual import FOREIGN
 
 Read = Callable[[bytes], Any]
 """A ``ResponseEvent``, or an ``OtherVersion``. Raises one of ``FOREIGN`` on bytes of another spelling."""
 
 Path = tuple[str, ...]
 
-FOREIGN = (ValueError, RecursionError, TypeError)
-"""What a reader raises on bytes of another spelling; msgspec's errors and UnicodeDecodeError are ValueErrors."""
+CountMany = Callable[[str, int], None]
 MAX_SPELLINGS = 8
 MAX_PAUSE = 1023
 """Most slow events between two tries to learn: a try costs about as much as three of them."""
@@ -45,29 +47,59 @@ _PARTS = {f"segment.{part.name}": part for part in msgspec.structs.fields(Segmen
 _MEANS = _PARTS | {field.name: field for field in msgspec.structs.fields(Response)}
 
 
+class Spelling(msgspec.Struct, frozen=True):
+    """``read`` gives the canonical event of a value; ``usual`` the same in two steps, for the fold."""
+
+    read: Read
+    usual: Usual | None = None
+
+
 class Spellings:
     """The spellings one worker met, the last one first. ``read`` reads that one; ``MAX_SPELLINGS`` are remembered.
 
     What a spelling gives never depends on which others are known: either the event of the table, or an error.
+    The canonical one is read whole; its ``usual`` reads no more than the names met so far, in half the time.
     """
 
-    def __init__(self, count: Count) -> None:
+    def __init__(self, count: Count, count_many: CountMany) -> None:
+        self._count, self._count_many = count, count_many
+        self._first = Spelling(CANONICAL)
+        self._others: list[Spelling] = []
         self.read: Read = CANONICAL
-        self._others: list[Read] = []
-        self._count = count
+        self._names: frozenset[str] = frozenset()
+        self._canonical: Usual | None = None
         self._wait = self._pause = 0
+
+    @property
+    def usual(self) -> Usual | None:
+        """How to read most of what comes, for the time being."""
+        return self._canonical if self._first.read is CANONICAL else self._first.usual
+
+    def widen(self, value: bytes) -> None:
+        """Have the canonical ``usual`` read the names of ``value``, too; nothing if it has others than those."""
+        try:
+            names = self._names | _NAMES_OF(value).data.keys()
+        except FOREIGN:
+            return
+        if self._first.read is CANONICAL and names != self._names and names <= _MEANS.keys():
+            self._names = names
+            meant: dict[Path, str] = {(name,): name for name in Response.__struct_fields__ if name in names}
+            if meant.keys() >= {("service",), ("model",), ("latency_ms",)}:
+                self._canonical = _usual(RESPONSE_COMPLETED, meant, self._count_many)
+
+    def _prefer(self, spelling: Spelling) -> None:
+        self._others = [self._first, *(other for other in self._others if other is not spelling)][: MAX_SPELLINGS - 1]
+        self._first, self.read = spelling, spelling.read
 
     def read_other(self, value: bytes) -> ResponseEvent | None:
         """As ``read`` with every other spelling; the one that fits becomes the first. None when none does."""
-        for read in self._others:
+        for other in self._others:
             try:
-                event = read(value)
+                event = other.read(value)
             except FOREIGN:
                 continue
             if isinstance(event, ResponseEvent) and event.type == RESPONSE_COMPLETED:
-                self._others.remove(read)
-                self._others.insert(0, self.read)
-                self.read = read
+                self._prefer(other)
                 return event
         return None
 
@@ -76,23 +108,29 @@ class Spellings:
         self._wait -= 1
         if self._wait >= 0:
             return
-        silent, read = spelling_of(value, lambda _: None), spelling_of(value, self._count)
-        if silent is None or read is None or not _gives(silent, value, event):
+        found = spelling_of(value, self._count, self._count_many)
+        if found is None or found.usual is None or not _gives(found.usual, value, event):
             self._pause = self._wait = min(MAX_PAUSE, 2 * self._pause + 1)
             return
         self._pause = self._wait = 0
-        self._others = [self.read, *self._others][: MAX_SPELLINGS - 1]
-        self.read = read
+        self._prefer(found)
 
 
-def _gives(read: Read, value: bytes, event: ResponseEvent) -> bool:
+class _Names(msgspec.Struct):
+    data: dict[str, msgspec.Raw]
+
+
+_NAMES_OF = msgspec.json.Decoder(_Names).decode
+
+
+def _gives(usual: Usual, value: bytes, event: ResponseEvent) -> bool:
     try:
-        return bool(read(value) == event)
+        return bool(usual.event(usual.read(value)) == event)
     except FOREIGN:
         return False
 
 
-def spelling_of(value: bytes, count: Count) -> Read | None:
+def spelling_of(value: bytes, count: Count, count_many: CountMany = lambda _what, _n: None) -> Spelling | None:
     """The reader of every event spelled like the structured ``value``; None when its spelling cannot be learned."""
     try:
         envelope = structured(value)
@@ -107,7 +145,7 @@ def spelling_of(value: bytes, count: Count) -> Read | None:
     if given_as.get("error_type", "error_type") != "error_type":
         return None  # it then also means a status
     try:
-        return _reader(envelope.type, meant, count) if envelope.type in TYPES else None
+        return _reader(envelope.type, meant, count, count_many) if envelope.type in TYPES else None
     except (TypeError, ValueError):  # names that make no struct type
         return None
 
@@ -121,45 +159,59 @@ def _leaves(data: Mapping[str, Any], whole: frozenset[str], above: Path = ()) ->
             yield ".".join(path), path
 
 
-def _reader(type_: str, meant: Mapping[Path, str], count: Count) -> Read:
-    kind = _event_type(type_, meant)
-    decode = msgspec.json.Decoder(kind | OtherVersion).decode
-    build = _builder(meant)
-    aliased = any(path != tuple(field.split(".")) for path, field in meant.items())
+def _reader(type_: str, meant: Mapping[Path, str], count: Count, count_many: CountMany) -> Spelling:
+    usual = _usual(type_, meant, count_many)
+    decode, event_of = usual.read, usual.event
+    aliased = _aliased(meant)
 
     def read(value: bytes) -> Any:
         event = decode(value)
-        if type(event) is not kind:
-            return event
         if aliased:
             count("aliased")
-        return build(event, event.data)
+        return event_of(event)
 
-    return read
+    return Spelling(read, usual)
 
 
-def _builder(meant: Mapping[Path, str]) -> Callable[[Any, Any], ResponseEvent]:
+def _aliased(meant: Mapping[Path, str]) -> bool:
+    return any(path != tuple(field.split(".")) for path, field in meant.items())
+
+
+def _usual(type_: str, meant: Mapping[Path, str], count_many: CountMany) -> Usual:
+    places = _places(meant)
+    told = partial(count_many, "aliased") if _aliased(meant) else _nothing
+    return Usual(msgspec.json.Decoder(_event_type(type_, meant)).decode, tuple(places.items()), _builder(places), told)
+
+
+def _nothing(_n: int) -> None:
+    """A canonical spelling puts up with nothing."""
+
+
+def _places(meant: Mapping[Path, str]) -> dict[str, str]:
+    return {field: "data." + ".".join(map(_attribute, path)) for path, field in meant.items()}
+
+
+def _builder(places: Mapping[str, str]) -> Callable[[Any], ResponseEvent]:
     """What makes the canonical event of one that was read as spelled. Python of its own, as dataclasses are made: every
     name in it is one of ``Response`` or made by ``_attribute``, and a loop would cost more than the decoding.
     """
-    places = {field: "data." + ".".join(map(_attribute, path)) for path, field in meant.items()}
     arguments = [f"{field}={place}" for field, place in places.items() if field not in _PARTS]
     parts = [f"{field.partition('.')[2]}={place}" for field, place in places.items() if field in _PARTS]
     if parts:
         arguments.append(f"segment=SegmentParts({', '.join(parts)})")
     source = f"ResponseEvent(event.id, event.source, RESPONSE_COMPLETED, Response({', '.join(arguments)}), event.time)"
     names = {"ResponseEvent": ResponseEvent, "Response": Response, "SegmentParts": SegmentParts}
-    made: Callable[[Any, Any], ResponseEvent] = eval(  # noqa: S307  # see above: no text of an event is in it
-        f"lambda event, data: {source}", {**names, "RESPONSE_COMPLETED": RESPONSE_COMPLETED}
+    made: Callable[[Any], ResponseEvent] = eval(  # noqa: S307  # see above: no text of an event is in it
+        f"lambda event: (lambda data: {source})(event.data)", {**names, "RESPONSE_COMPLETED": RESPONSE_COMPLETED}
     )
     return made
 
 
 def _event_type(type_: str, meant: Mapping[Path, str]) -> Any:
-    options: dict[str, Any] = {"tag_field": "specversion", "tag": SPECVERSION, "frozen": True, "gc": False}
     members: list[tuple[str, Any] | tuple[str, Any, Any]]
-    members = [("id", Name), ("source", Name), ("type", Literal[type_]), ("data", _group(meant)), ("time", str, "")]
-    return msgspec.defstruct("SpelledEvent", members, **options)
+    members = [("specversion", Literal[SPECVERSION]), ("id", Name), ("source", Name), ("type", Literal[type_])]
+    members += [("data", _group(meant)), ("time", str, "")]
+    return msgspec.defstruct("SpelledEvent", members, frozen=True, gc=False)
 
 
 def _group(meant: Mapping[Path, str], above: str = "") -> Any:

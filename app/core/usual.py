@@ -1,0 +1,248 @@
+"""The usual event's path through the fold, written out for one spelling: one loop, no call per event but the decoder's.
+
+Nearly all of a log is one more answer of a known cell, in the minute of the watermark, spelled as the one before. For
+these the fold runs a function made here, as dataclasses make theirs, from the lines below and the places where a
+spelling has its fields. What a spelling cannot say costs nothing; everything else is the business of ``app.core.fold``,
+which gives the same result for the same event. Measured: 1.5 to 1.7 x the speed of calls and a canonical event.
+"""
+
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from math import ceil, log
+from typing import Any
+
+from app.core import sketch
+from app.core.cell import CUT_OFF
+from app.core.events import NO_TIME, Response, second_of
+
+Places = tuple[tuple[str, str], ...]
+"""(canonical field of ``Response``, or of its segment as ``segment.tenant``; expression over ``data`` that has it)."""
+Run = Callable[..., tuple[int, Any, int]]
+
+FOREIGN = (ValueError, RecursionError, TypeError)
+"""What a reader raises on bytes of another spelling; msgspec's errors and UnicodeDecodeError are ValueErrors."""
+
+KEY = (
+    "service",
+    "arm",
+    "model",
+    "segment",
+    "segment.tenant",
+    "segment.task_type",
+    "segment.region",
+    "slice",
+    "version",
+)
+"""What says in which cell an answer counts."""
+
+_ALWAYS = """
+latency = {latency_ms}
+if latency > FLOOR:
+    log_latency = log(latency)
+    bucket = ceil(log_latency * SCALE)
+else:
+    log_latency, bucket = LOG_FLOOR, LOWEST
+histogram = cell.histogram
+histogram[bucket] = histogram.get(bucket, 0) + 1
+cell.n += 1
+cell.latency += latency
+cell.log_latency += log_latency
+cell.log_latency_sq += log_latency * log_latency
+tokens = {input_tokens}
+cell.input += tokens
+cell.input_sq += tokens * tokens
+cell.output += {output_tokens}
+if latency > cell.latency_max:
+    cell.latency_max = latency
+if {status} != "ok":
+    cell.errors += 1
+cost = {cost_usd}
+if cost is not None:
+    cell.cost += cost
+    cell.cost_sq += cost * cost
+    cell.input_cost += tokens * cost
+else:
+    cell.add_unpriced(tokens, {output_tokens}, {cached_tokens})
+"""
+_WHERE = (
+    (
+        ("quality",),
+        """
+quality = {quality}
+if quality is not None:
+    cell.quality_n += 1
+    cell.quality += quality
+    cell.quality_sq += quality * quality
+""",
+    ),
+    (("cached_tokens",), "cell.cached += {cached_tokens}"),
+    (
+        ("session_id",),
+        """
+if {session_id}:
+    cell.in_session += 1
+""",
+    ),
+    (
+        ("ttft_ms",),
+        """
+ttft = {ttft_ms}
+if ttft is not None:
+    cell.ttft_n += 1
+    cell.ttft += ttft
+""",
+    ),
+    (("own_cost_usd",), "cell.own_cost += {own_cost_usd}"),
+    (
+        ("response_model", "fingerprint"),
+        """
+if {response_model} != cell.response_model or {fingerprint} != cell.fingerprint:
+    cell.add_model({response_model}, {fingerprint})
+""",
+    ),
+    (
+        ("max_tokens", "retry_of", "prompt_hash", "valid_json", "finish_reason"),
+        """
+if (
+    {max_tokens} is not None or {retry_of} or {prompt_hash} or {valid_json} is False or {finish_reason} in CUT_OFF
+):
+    cell.add_waste(
+        cost or 0.0, {retry_of}, {valid_json}, {max_tokens}, {output_tokens}, {prompt_hash}, {finish_reason}
+    )
+""",
+    ),
+    (
+        ("session_group",),
+        """
+number = {session_group}
+if number is not None and (cell.compared or {session_id}):
+    sums = tokens, {output_tokens}, {cached_tokens}
+    cell.add_grouped(number, log_latency, {status}, cost or 0.0, {quality}, sums)
+""",
+    ),
+)
+_EARLY = """
+if not cell.changed:
+    service.change(key, cell)
+"""
+_RUN = """
+def run(records, read, known, ids, low_s, high_s, top_s):
+    find, remember, second, now_s, since = known.get, ids.add, "", top_s, -1
+    for offset, value in records:
+        try:
+            event = read(value)
+        except FOREIGN:
+            return offset, None, max(top_s, now_s)
+        time = event.time
+        if time[:19] != second or not second:
+            top_s = max(top_s, now_s)
+            now_s = second_of(time) if time[-1:] == "Z" else NO_TIME
+            since = offset
+            if not low_s <= now_s <= high_s:
+                return offset, event, top_s
+            second = time[:19]
+        elif time[-1] != "Z":
+            return offset, event, max(top_s, now_s)
+        data = event.data
+        at = find({key})
+        if at is None:
+            return offset, event, top_s if since == offset else max(top_s, now_s)
+        seen = hash((event.source, event.id))
+        if seen in ids:
+            return offset, event, top_s if since == offset else max(top_s, now_s)
+        remember(seen)
+        service, cell, key = at
+        service.hwm = offset
+{body}
+    return -1, None, max(top_s, now_s)
+"""
+_NAMES = {
+    "CUT_OFF": CUT_OFF,
+    "FLOOR": sketch.FLOOR,
+    "SCALE": 1 / log(sketch.GAMMA),
+    "LOG_FLOOR": log(sketch.FLOOR),
+    "LOWEST": sketch.bucket(0.0),
+    "FOREIGN": FOREIGN,
+    "NO_TIME": NO_TIME,
+    "ceil": ceil,
+    "log": log,
+    "second_of": second_of,
+    "max": max,
+}
+_DEFAULTS = {
+    name: repr(getattr(Response(service="s", model="m", latency_ms=0.0), name)) for name in Response.__struct_fields__
+}
+
+
+def adder() -> Callable[[Any, Response], None]:
+    """``add(cell, data)``: count one canonical answer in an ``app.core.open_pane.Counted``."""
+    body = _sums({name: f"data.{name}" for name in Response.__struct_fields__})
+    add: Callable[[Any, Response], None] = _made("def add(cell, data):\n" + textwrap.indent(body, "    "), "add")
+    return add
+
+
+@lru_cache(maxsize=64)
+def path(places: Places, *, early: bool) -> tuple[Run, tuple[str, ...]]:
+    """The loop of one spelling, and the fields of its key.
+
+    ``run(records, read, known, ids, low_s, high_s, top_s)`` takes (offset, value) from the iterator ``records`` and
+    counts answers until one is not usual: not read by ``read``, not within ``low_s..high_s``, of no cell of ``known``
+    (key -> service, cell, cell key), or in ``ids``. Returns the offset of that record (-1: nothing was left), what was
+    read of it (None: it could not be read), and the larger of ``top_s`` and the seconds counted. ``early``: note which
+    cells changed.
+    """
+    given = dict(places)
+    fields = tuple(name for name in KEY if name in given)
+    body = (_EARLY if early else "") + _sums(given)
+    key = "(" + "".join(f"{given[name]}, " for name in fields) + ")"
+    return _made(_RUN.format(key=key, body=textwrap.indent(body, "        ")), "run"), fields
+
+
+def _sums(places: Mapping[str, str]) -> str:
+    chosen = [_ALWAYS, *(lines for fields, lines in _WHERE if any(field in places for field in fields))]
+    return "".join(chosen).format_map(_DEFAULTS | {name: at for name, at in places.items() if "." not in name})
+
+
+def _made(source: str, name: str) -> Any:
+    found = dict(_NAMES)
+    exec(source, found)  # noqa: S102  # every name in it is one of ours: of ``Response``, or made from hex digits
+    return found[name]
+
+
+def known_key(data: Response, fields: tuple[str, ...]) -> tuple[Any, ...] | None:
+    """The key of ``data`` for a path with these key ``fields``; None when it says more than the path can see."""
+    said = _said(data)
+    if any(
+        said[name] != plain for name, plain in _PLAIN if name not in fields and name.partition(".")[0] not in fields
+    ):
+        return None
+    return tuple(said[name] for name in fields)
+
+
+def _said(data: Response) -> dict[str, Any]:
+    parts = data.segment
+    return {
+        "service": data.service,
+        "arm": data.arm,
+        "model": data.model,
+        "segment": parts,
+        "segment.tenant": parts.tenant if parts else "",
+        "segment.task_type": parts.task_type if parts else "",
+        "segment.region": parts.region if parts else "",
+        "slice": data.slice,
+        "version": data.version,
+    }
+
+
+_PLAIN = (
+    ("arm", None),
+    ("segment.tenant", ""),
+    ("segment.task_type", ""),
+    ("segment.region", ""),
+    ("slice", "main"),
+    ("version", 0),
+)
+
+
+Records = Iterator[tuple[int, bytes | None]]
