@@ -25,7 +25,7 @@ class Batch:
         start: int,
         end: int,
         segments: list[tuple[int, int]],
-        keys: list[bytes | None] | None = None,
+        keys: Sequence[bytes | None] | None = None,
         headers: list[Headers] | None = None,
     ) -> None:
         self.source = source

@@ -1,6 +1,8 @@
 """Rule one of the lane: one fetched chunk becomes one ``Batch``, without an object per record for Faust to carry."""
 
-from typing import Any
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any, overload
 
 from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CorruptRecordException
@@ -8,15 +10,39 @@ from aiokafka.structs import TopicPartition
 
 from app.core.batch import Batch, Headers
 
+_value, _headers_of, _offset = attrgetter("value"), attrgetter("headers"), attrgetter("offset")
+
+
+class Keys(Sequence[bytes | None]):
+    """The keys of records, read when they are asked for: only dead letters need them."""
+
+    __slots__ = ("_records",)
+
+    def __init__(self, records: list[Any]) -> None:
+        self._records = records
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, at: int) -> bytes | None: ...
+    @overload
+    def __getitem__(self, at: slice) -> "Keys": ...
+    def __getitem__(self, at: int | slice) -> "bytes | Keys | None":
+        if isinstance(at, slice):
+            return Keys(self._records[at])
+        key: bytes | None = self._records[at].key
+        return key
+
 
 class _Taken:
     """Columns of the records taken so far; mutable, lives for one ``drain``."""
 
-    __slots__ = ("headers", "keys", "offsets", "segments", "values")
+    __slots__ = ("headers", "offsets", "records", "segments", "values")
 
     def __init__(self) -> None:
+        self.records: list[Any] = []
         self.values: list[bytes | None] = []
-        self.keys: list[bytes | None] = []
         self.headers: list[Headers] = []
         self.offsets: list[int] = []
         self.segments: list[tuple[int, int]] = []
@@ -26,10 +52,11 @@ class _Taken:
         taken = list(records)
         if taken and taken[0].offset < position:
             taken = [record for record in taken if record.offset >= position]
-        self.values += [record.value for record in taken]
-        self.offsets += [record.offset for record in taken]
-        self.keys += [record.key for record in taken]
-        self.headers += [record.headers for record in taken]
+        self.records += taken
+        self.values += map(_value, taken)
+        self.headers += map(_headers_of, taken)
+        contiguous = taken and taken[-1].offset - taken[0].offset + 1 == len(taken)
+        self.offsets += range(taken[0].offset, taken[-1].offset + 1) if contiguous else map(_offset, taken)
         self.segments.append((records.next_offset, records.max_timestamp))
 
 
@@ -60,7 +87,7 @@ def drain(result: Any, limit: int) -> Batch | None:
         start=start,
         end=end,
         segments=taken.segments,
-        keys=taken.keys,
+        keys=Keys(taken.records),
         headers=_headers(taken.headers),
     )
 

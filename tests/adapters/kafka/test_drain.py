@@ -65,7 +65,8 @@ def test_one_chunk_becomes_one_batch_with_offsets_keys_and_append_times():
     assert batch is not None
     assert batch.source == "t-3"
     assert batch.values == [b"a", b"b", b"c"]
-    assert batch.keys == [b"k", None, None]
+    assert batch.keys is not None
+    assert list(batch.keys) == [b"k", None, None]
     assert batch.headers is None
     assert [batch.offset(i) for i in range(3)] == [5, 6, 7]
     assert (batch.start, batch.end, state.position) == (5, 8, 8)
