@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "demo": ("app.cli.demo:demo", "Show the whole loop on this machine: no Docker, no JVM, under two minutes."),
         "worker": ("app.cli.worker:worker", "Run the agents: ingest, optimize, actuate."),
+        "serve": ("app.cli.serve:serve", "Serve the API: REST and gRPC over a read model of the topics."),
         "service": ("app.cli.service:service", "Apply, compare, show and import service documents."),
         "status": ("app.cli.decisions:status", "Show what each service serves now, and why."),
         "decisions": ("app.cli.decisions:decisions", "List decisions and their outcomes."),

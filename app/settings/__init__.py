@@ -5,6 +5,7 @@
 45
 """
 
+from app.settings.api import Api
 from app.settings.kafka import Kafka
 from app.settings.load import Loaded, SettingsError, load, load_with_origins
 from app.settings.model import Settings
@@ -24,6 +25,7 @@ from app.settings.topics import Topics
 
 __all__ = [
     "Actuate",
+    "Api",
     "Deployment",
     "Gateway",
     "Ingest",

@@ -15,6 +15,11 @@ def violations(settings: Settings) -> Iterator[Violation]:
             yield at, other, rule
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``."""
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
 _RULES: tuple[tuple[Path, Path, str, Callable[[Settings], bool]], ...] = (
     (
         ("ingest", "ahead_s"),
@@ -69,6 +74,36 @@ _RULES: tuple[tuple[Path, Path, str, Callable[[Settings], bool]], ...] = (
         ("codec", "schema_registry_username"),
         "must be set together with codec.schema_registry_username",
         lambda s: bool(s.codec.schema_registry_password) == bool(s.codec.schema_registry_username),
+    ),
+    (
+        ("api", "auth"),
+        ("api", "host"),
+        "must be required: others than this machine could reach api.host",
+        lambda s: s.api.auth == "required" or is_loopback(s.api.host),
+    ),
+    (
+        ("api", "keys_file"),
+        ("api", "auth"),
+        "must be set, or api.jwks: somebody must be able to come in",
+        lambda s: s.api.auth == "none" or bool(s.api.keys_file or s.api.jwks),
+    ),
+    (
+        ("api", "jwt_audience"),
+        ("api", "jwks"),
+        "must be set together with api.jwks and api.jwt_issuer: tokens for others would be let in",
+        lambda s: not s.api.jwks or bool(s.api.jwt_audience and s.api.jwt_issuer),
+    ),
+    (
+        ("api", "tls_keyfile"),
+        ("api", "tls_certfile"),
+        "must be set together with api.tls_certfile",
+        lambda s: bool(s.api.tls_keyfile) == bool(s.api.tls_certfile),
+    ),
+    (
+        ("api", "tls_client_cafile"),
+        ("api", "tls_certfile"),
+        "needs api.tls_certfile: client certificates come with TLS",
+        lambda s: not s.api.tls_client_cafile or bool(s.api.tls_certfile),
     ),
     (
         ("gateway", "url"),

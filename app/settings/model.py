@@ -2,6 +2,7 @@
 
 import msgspec
 
+from app.settings.api import Api
 from app.settings.kafka import Kafka
 from app.settings.section import Field, Section, fields
 from app.settings.sections import (
@@ -26,6 +27,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kafka: Kafka = Kafka()
     state: State = State()
     web: Web = Web()
+    api: Api = Api()
     ingest: Ingest = Ingest()
     optimize: Optimize = Optimize()
     actuate: Actuate = Actuate()

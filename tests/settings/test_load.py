@@ -117,7 +117,7 @@ def test_every_problem_of_every_source_is_told_at_once(config: Path):
     assert found == snapshot(
         [
             "optimizer.toml: [kafka] pasword: there is no setting kafka.pasword; did you mean 'password'?",
-            "optimizer.toml: [ingst]: there is no section 'ingst'; did you mean 'ingest'?; sections: kafka, state, web, ingest, optimize, actuate, codec, gateway, platform, topics, telemetry, log, deployment",
+            "optimizer.toml: [ingst]: there is no section 'ingst'; did you mean 'ingest'?; sections: kafka, state, web, api, ingest, optimize, actuate, codec, gateway, platform, topics, telemetry, log, deployment",
             "environment variable LLM_OPTIMIZER__WEB__PORTS: there is no setting web.ports; did you mean 'port'?",
             "optimizer.toml: [kafka] bootstrap_servers: kafka.bootstrap_servers is 'broker'; must be text like '127.0.0.1:9092' or 'broker-1:9092,broker-2:9092'",
             "optimizer.toml: [web] port: web.port is 70000; must be a whole number of at least 0 and at most 65,535",

@@ -4,7 +4,8 @@ Orders are CloudEvents in binary mode, key = service, so the orders of one servi
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -46,11 +47,14 @@ class CommandLog:
         self._source = source
         self._timeout_s = timeout_s or settings.kafka.request_timeout_s
 
-    def send(self, command: Command) -> str:
-        """Append ``command`` and wait until all replicas in sync have it; returns the id of its event."""
+    def send(self, command: Command, *, id_: str = "", extensions: Mapping[str, str] = MappingProxyType({})) -> str:
+        """Append ``command`` and wait until all replicas in sync have it; returns the id of its event.
+
+        ``id_``: the id it shall have (a retry has the same). ``extensions``: more attributes, as ``authid``.
+        """
         now_ns = time.time_ns()
         value = to_json(command)
-        id_ = stable_id("command", value.hex(), now_ns)
+        id_ = id_ or stable_id("command", value.hex(), now_ns)
         refused: list[KafkaError] = []
         timeout_ms = int(self._timeout_s * 1000)
         producer = Producer(
@@ -67,7 +71,7 @@ class CommandLog:
             self._topic,
             key=command.service.encode(),
             value=value,
-            headers=self._headers(id_, now_ns),
+            headers=self._headers(id_, now_ns, extensions),
             on_delivery=lambda error, _: refused.append(error) if error else None,
         )
         left = producer.flush(self._timeout_s)
@@ -107,13 +111,14 @@ class CommandLog:
                     newest[service] = found
         return {service: document for service, (_, _, document) in newest.items()}
 
-    def _headers(self, id_: str, now_ns: int) -> list[tuple[str, str | bytes | None]]:
+    def _headers(self, id_: str, now_ns: int, extensions: Mapping[str, str]) -> list[tuple[str, str | bytes | None]]:
         attributes = {
             "ce_specversion": "1.0",
             "ce_type": COMMAND,
             "ce_source": self._source,
             "ce_id": id_,
             "ce_time": rfc3339(now_ns // 1_000_000_000),
+            **{f"ce_{name}": text for name, text in extensions.items()},
             "content-type": "application/json",
         }
         return [(name, text.encode()) for name, text in attributes.items()]

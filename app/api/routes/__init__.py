@@ -1,0 +1,15 @@
+"""Every route of the API, by what it is about."""
+
+from app.api.route import Route
+from app.api.routes import commands, decisions, events, experiments, meta, optimize, services, traffic
+
+ROUTES: tuple[Route, ...] = (
+    *meta.ROUTES,
+    *optimize.ROUTES,
+    *experiments.ROUTES,
+    *services.ROUTES,
+    *traffic.ROUTES,
+    *decisions.ROUTES,
+    *commands.ROUTES,
+    *events.ROUTES,
+)

@@ -1,0 +1,100 @@
+"""What the process says of itself: health, lag, metrics, and the document of this API."""
+
+from typing import Any
+
+import msgspec
+
+from app import __version__
+from app.adapters.process.exposition import Family, exposition
+from app.adapters.readmodel.feed import Lag
+from app.api.context import Context, Reply
+from app.api.openapi import document
+from app.api.page import page
+from app.api.route import Nothing, Route
+from app.api.routes.common import Params
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """How this process is."""
+
+    status: str
+    version: str
+    read_model: Lag
+
+
+class LagAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the read model is behind its topics, and what it met in them (counts by kind and topic or reason)."""
+
+    lag: Lag
+    counters: dict[str, dict[str, int]]
+    positions: list[dict[str, int | str]]
+
+
+async def live(context: Context, params: Nothing, body: None) -> Health:
+    """Say that the process is alive."""
+    return Health(status="alive", version=__version__, read_model=context.parts.feed.lag)
+
+
+async def ready(context: Context, params: Nothing, body: None) -> Reply:
+    """Say whether the read model has caught up once."""
+    is_ready = context.parts.feed.wait(0)
+    health = Health(status="ready" if is_ready else "starting", version=__version__, read_model=context.parts.feed.lag)
+    return Reply(health, 200 if is_ready else 503)
+
+
+async def metrics(context: Context, params: Nothing, body: None) -> Reply:
+    """Show counters as Prometheus text."""
+    parts = context.parts
+    lag = parts.feed.lag
+    families = [
+        Family("api_readmodel_lag_records", "gauge", "records the read model has not taken yet").add(lag.records),
+        Family("api_readmodel_caught_up", "gauge", "whether it has every record").add(lag.caught_up),
+        Family("api_commands_sent_total", "counter", "orders written to llm.commands").add(parts.orders.sent),
+        Family("api_events_accepted_total", "counter", "events written for callers").add(parts.events.accepted),
+        Family("api_events_rejected_total", "counter", "events that were not taken").add(parts.events.rejected),
+    ]
+    met = Family("api_readmodel_met_total", "counter", "repeated, conflicting, unreadable records and dead letters")
+    for name, labels in (await context.ask(parts.model.store.counters)).items():
+        for label, count in labels.items():
+            met.add(count, kind=name, label=label)
+    return Reply(exposition([*families, met]), media="text/plain")
+
+
+async def lag_of(context: Context, params: Params, body: None) -> LagAnswer:
+    """Show how far the read model is behind."""
+    rows = await context.ask(context.model.store.query, "SELECT topic, partition, next FROM positions ORDER BY 1, 2")
+    return LagAnswer(
+        lag=context.parts.feed.lag,
+        counters=await context.ask(context.model.store.counters),
+        positions=[{"topic": r["topic"], "partition": r["partition"], "next": r["next"]} for r in rows],
+    )
+
+
+async def openapi(context: Context, params: Nothing, body: None) -> Reply:
+    """Show this API as OpenAPI 3.1."""
+    return Reply(_document())
+
+
+async def docs(context: Context, params: Nothing, body: None) -> Reply:
+    """Show this API as a page."""
+    return Reply(page(_document()), media="text/html")
+
+
+def _document() -> dict[str, Any]:
+    from app.api.routes import ROUTES as ALL
+
+    return document(ALL)
+
+
+_OPEN: dict[str, Any] = {"method": "GET", "right": None, "tag": "Process"}
+
+ROUTES = (
+    Route(path="/health/live", handler=live, **_OPEN),
+    Route(path="/health", handler=live, **_OPEN),
+    Route(path="/ready", handler=ready, answer=Health, errors=(503,), **_OPEN),
+    Route(path="/health/ready", handler=ready, answer=Health, errors=(503,), **_OPEN),
+    Route(path="/metrics", handler=metrics, answer=str, media="text/plain", **_OPEN),
+    Route(path="/openapi.json", handler=openapi, answer=dict[str, Any], **_OPEN),
+    Route(path="/docs", handler=docs, answer=str, media="text/html", **_OPEN),
+    Route(method="GET", path="/lag", handler=lag_of, right="read", tag="Process"),
+)
