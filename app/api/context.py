@@ -1,6 +1,7 @@
 """What a route works with: the parts of the process, and the request it answers."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from app.adapters.readmodel.model import Model, TooManyError
 from app.adapters.readmodel.paging import CursorError
 from app.api.events_in import EventsIn
 from app.api.identity import Identity, Right
+from app.api.limits import Guards
 from app.api.orders import Orders
 from app.api.problems import Problem, bad_request
 from app.api.select import Selector
@@ -28,6 +30,8 @@ class Parts(msgspec.Struct, frozen=True):
     orders: Orders
     events: EventsIn
     selector: Selector
+    guards: Guards
+    answered: Counter[int] = msgspec.field(default_factory=Counter)
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,6 @@ import re
 import secrets
 import ssl
 import time
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from aiohttp import web
 from app.api.auth import Authenticator
 from app.api.context import Context, Parts, Reply
 from app.api.identity import ANONYMOUS, Identity
-from app.api.limits import Buckets, Guards
+from app.api.limits import Buckets
 from app.api.problems import Problem
 from app.api.route import PREFIX, Route, params_of, run
 from app.settings import Api
@@ -39,14 +38,13 @@ _SAFE = {
 
 
 class Server:
-    """Serves ``routes`` over ``parts``. Mutable: counts what it answers. ``public`` routes need no credentials."""
+    """Serves ``routes`` over ``parts``, and counts there what it answers."""
 
     def __init__(self, parts: Parts, routes: Sequence[Route], auth: Authenticator) -> None:
         self._parts, self._auth = parts, auth
         api = self._api = parts.settings.api
         self._buckets = Buckets(api.rate_per_s, api.rate_burst)
-        self.guards = Guards(api.max_connections, api.request_timeout_s)
-        self.answered: Counter[int] = Counter()
+        self.guards = parts.guards
 
         @web.middleware
         async def around(request: web.Request, handler: Any) -> web.StreamResponse:
@@ -82,7 +80,7 @@ class Server:
             answer: web.StreamResponse = await self._answer(request, handler)
         finally:
             self.guards.answering(request.transport, begun=False)
-        self.answered[answer.status] += 1
+        self._parts.answered[answer.status] += 1
         if not answer.prepared:
             lag = self._parts.feed.lag
             answer.headers.update(

@@ -19,8 +19,10 @@ from app.api.auth import Authenticator
 from app.api.context import Parts
 from app.api.events_in import EventsIn
 from app.api.keys import KeysError
+from app.api.limits import Guards
 from app.api.orders import Orders
 from app.api.routes import ROUTES
+from app.api.rpc.server import RpcServer
 from app.api.select import Selector
 from app.api.server import Server
 from app.api.tokens import TokenError
@@ -63,20 +65,27 @@ async def serve(settings: Settings) -> int:
 async def _serve(settings: Settings, held: Held, auth: Authenticator, stop: asyncio.Event) -> int:
     model, feed, events = Model(held.store), Feed(settings, held.store), EventsIn(settings)
     orders = Orders(CommandLog(settings, source=SOURCE), model)
-    parts = Parts(settings, model, feed, orders, events, Selector(model))
+    guards = Guards(settings.api.max_connections, settings.api.request_timeout_s)
+    parts = Parts(settings, model, feed, orders, events, Selector(model), guards)
     server = Server(parts, ROUTES, auth)
     feed.start()
     refreshing = asyncio.create_task(_refresh(parts, stop))
-    runner = listening = None
+    runner = listening = rpc = None
     try:
         runner, listening, port = await server.listen(settings.api.host, settings.api.port)
         scheme = "https" if settings.api.tls_certfile else "http"
         log.info("api: %s://%s:%d (%s), read model %s", scheme, settings.api.host, port, settings.api.auth, held.path)
+        if settings.api.grpc_port >= 0:
+            rpc = RpcServer(parts, auth)
+            log.info("grpc: %s:%d", settings.api.host, await rpc.start(settings.api.host, settings.api.grpc_port))
         await stop.wait()
     except OSError as error:
-        return _failed(EXIT_PORT, f"api: cannot listen on {settings.api.host}: {error}; set api.port")
+        why = f"api: cannot listen on {settings.api.host}: {error}; set api.port and api.grpc_port"
+        return _failed(EXIT_PORT, why)
     finally:
         stop.set()
+        if rpc is not None:
+            await rpc.stop()
         if listening is not None and runner is not None:
             listening.close()
             await runner.cleanup()

@@ -17,6 +17,9 @@ class Api(Section, frozen=True, kw_only=True):
         Meta(min_length=1, description="Address to listen on. Anything but loopback needs auth = required."),
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535, description="TCP port of REST; 0 takes a free one and logs it.")] = 8088
+    grpc_port: Annotated[
+        int, Meta(ge=-1, le=65_535, description="TCP port of gRPC; 0 takes a free one, -1 serves none.")
+    ] = 50_051
     auth: Annotated[
         Literal["none", "required"],
         Meta(description="none: whoever reaches the port may do everything; only on loopback."),

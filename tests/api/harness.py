@@ -21,6 +21,7 @@ from app.api.auth import Authenticator
 from app.api.context import Parts
 from app.api.events_in import Taken
 from app.api.keys import new_key
+from app.api.limits import Guards
 from app.api.orders import Orders
 from app.api.routes import ROUTES
 from app.api.select import Selector
@@ -115,14 +116,9 @@ def parts_over(model: Model, **api: Any) -> Parts:
     feed: Any = StillFeed()
     selector = Selector(model)
     selector.refresh()
-    return Parts(
-        Settings(api=Api(**{"rate_per_s": 1e6, "rate_burst": 10**6, **api})),
-        model,
-        feed,
-        Orders(log, model),
-        events,
-        selector,
-    )
+    chosen = Api(**{"rate_per_s": 1e6, "rate_burst": 10**6, **api})
+    guards = Guards(chosen.max_connections, chosen.request_timeout_s)
+    return Parts(Settings(api=chosen), model, feed, Orders(log, model), events, selector, guards)
 
 
 @asynccontextmanager

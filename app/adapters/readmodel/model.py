@@ -54,21 +54,26 @@ class Model:
         )
         return [_event(row) for row in rows if services is None or row["service"] in services]
 
-    def newer_events(self, after: tuple[int, str], services: Services, types: Sequence[str]) -> list[DecisionEvent]:
-        """Events that came after the (append time, id) of the last one seen, in that order, up to 500."""
-        wanted = Wanted(("(append_ms, id) > (?, ?)",), after, services).one_of("type", types).seen_by()
+    def newer_events(
+        self, after: int, services: Services, types: Sequence[str] = (), service: str = ""
+    ) -> tuple[list[DecisionEvent], int]:
+        """Events that came after the place ``after``, in the order they came, up to 500; and the place reached."""
+        wanted = (
+            Wanted(("rowid > ?",), (after,), services).where("service = ?", service).one_of("type", types).seen_by()
+        )
         rows = self.store.query(
-            f"SELECT * FROM events WHERE {' AND '.join(wanted.conditions)} ORDER BY append_ms, id LIMIT 500",  # noqa: S608  # fixed names and marks
+            f"SELECT rowid AS place, * FROM events WHERE {' AND '.join(wanted.conditions)} ORDER BY rowid LIMIT 500",  # noqa: S608  # fixed names and marks
             wanted.values,
         )
-        return [_event(row) for row in rows]
+        return [_event(row) for row in rows], rows[-1]["place"] if rows else after
 
-    def place_of(self, event_id: str) -> tuple[int, str]:
-        """The (append time, id) of an event; of the newest one when it is unknown or empty."""
-        rows = self.store.query("SELECT append_ms, id FROM events WHERE id = ?", (event_id,)) or self.store.query(
-            "SELECT append_ms, id FROM events ORDER BY append_ms DESC, id DESC LIMIT 1"
+    def place_of(self, event_id: str = "") -> int:
+        """The place of an event; of the newest one when it is unknown or none is named."""
+        rows = self.store.query("SELECT rowid AS place FROM events WHERE id = ?", (event_id,)) or self.store.query(
+            "SELECT coalesce(max(rowid), 0) AS place FROM events"
         )
-        return (rows[0]["append_ms"], rows[0]["id"]) if rows else (-1, "")
+        place: int = rows[0]["place"]
+        return place
 
     # ---- services --------------------------------------------------------------------------------------------------
     def names(self, services: Services = None) -> list[str]:

@@ -9,11 +9,15 @@ import msgspec
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """``table``: where it goes; ``newest_by``: columns that decide which of several with one ``key`` stays."""
+    """``table``: where it goes; ``newest_by``: columns that decide which of several with one ``key`` stays.
+
+    ``in_order``: rows keep the order in which they came (rowid), for those who follow.
+    """
 
     table: ClassVar[str]
     key: ClassVar[tuple[str, ...]] = ("id",)
     newest_by: ClassVar[tuple[str, ...]] = ()
+    in_order: ClassVar[bool] = False
 
     def values(self) -> tuple[Any, ...]:
         """The columns in order."""
@@ -24,6 +28,7 @@ class Event(Row, frozen=True, kw_only=True):
     """A decision or an outcome. ``trial_id``: of the open trial in its split; ``has_split`` 0 for words alone."""
 
     table: ClassVar[str] = "events"
+    in_order: ClassVar[bool] = True
     id: str
     type: str
     status: str

@@ -8,7 +8,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from app.adapters.readmodel.rows import ROWS, Row
 
-VERSION = 1
+VERSION = 2
 
 _TYPES: dict[Any, str] = {str: "TEXT", int: "INTEGER", bool: "INTEGER", float: "REAL", bytes: "BLOB"}
 
@@ -134,7 +134,8 @@ def table(row: type[Row]) -> str:
         f'"{name}" {_column(hint)}' for name, hint in get_type_hints(row).items() if name in row.__struct_fields__
     ]
     key = ", ".join(f'"{name}"' for name in row.key)
-    return f"CREATE TABLE {row.table} ({', '.join(columns)}, PRIMARY KEY ({key})) WITHOUT ROWID"
+    compact = "" if row.in_order else " WITHOUT ROWID"
+    return f"CREATE TABLE {row.table} ({', '.join(columns)}, PRIMARY KEY ({key})){compact}"
 
 
 def insert(row: type[Row]) -> str:

@@ -162,6 +162,18 @@ UNCATALOGUED = Metric(
     labels=("agent", "stage", "count"),
 )
 
-METRICS: tuple[Metric, ...] = (*MEASURED, *COUNTED, UNCATALOGUED)
+# ---- the API (llm-optimizer serve) ---------------------------------------------------------------------------------
+API_LAG = _gauge("api_readmodel_lag_records", "records", "records of its topics the read model has not taken yet", ())
+API_CAUGHT_UP = _gauge("api_readmodel_caught_up", "1", "1: the read model has every record", ())
+API_MET = _total(
+    "api_readmodel_met", "records", "records the read model did not add: repeated, conflicts...", ("kind", "label")
+)
+API_COMMANDS = _total("api_commands_sent", "1", "orders written to the commands topic", ())
+API_EVENTS = _total("api_events", "events", "events callers sent, by what became of them", ("outcome",))
+API_ANSWERED = _total("api_answered", "1", "HTTP requests by status", ("status",))
+API_CONNECTIONS = _total("api_connections_refused", "1", "connections closed: too many, or too slow", ("why",))
+API = (API_LAG, API_CAUGHT_UP, API_MET, API_COMMANDS, API_EVENTS, API_ANSWERED, API_CONNECTIONS)
+
+METRICS: tuple[Metric, ...] = (*MEASURED, *COUNTED, UNCATALOGUED, *API)
 CATALOGUE: Mapping[tuple[Stage, str], Metric] = MappingProxyType({(m.stage, m.count): m for m in COUNTED if m.stage})
 """(stage, count) -> counted metric."""

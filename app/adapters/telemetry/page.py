@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from app.adapters.telemetry.catalogue import COUNTED, MEASURED, UNCATALOGUED
+from app.adapters.telemetry.catalogue import API, COUNTED, MEASURED, UNCATALOGUED
 from app.adapters.telemetry.metric import Metric
 
 PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
@@ -56,7 +56,7 @@ def page() -> str:
     alarms = "\n".join(("| when | means |", "|---|---|", *(f"| {when} | {means} |" for when, means in _ALARMS)))
     return (
         f"{_HEAD}{alarms}\n\n## Measured when asked\n\n{_table(MEASURED)}\n\n## Counted by the parts\n\n"
-        f"{_table((*COUNTED, UNCATALOGUED))}\n"
+        f"{_table((*COUNTED, UNCATALOGUED))}\n\n## The API (`llm-optimizer serve`)\n\n{_table(API)}\n"
     )
 
 

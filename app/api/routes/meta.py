@@ -5,8 +5,17 @@ from typing import Any
 import msgspec
 
 from app import __version__
-from app.adapters.process.exposition import Family, exposition
 from app.adapters.readmodel.feed import Lag
+from app.adapters.telemetry import exposition, read
+from app.adapters.telemetry.catalogue import (
+    API_ANSWERED,
+    API_CAUGHT_UP,
+    API_COMMANDS,
+    API_CONNECTIONS,
+    API_EVENTS,
+    API_LAG,
+    API_MET,
+)
 from app.api.context import Context, Reply
 from app.api.openapi import document
 from app.api.page import page
@@ -46,18 +55,22 @@ async def metrics(context: Context, params: Nothing, body: None) -> Reply:
     """Show counters as Prometheus text."""
     parts = context.parts
     lag = parts.feed.lag
-    families = [
-        Family("api_readmodel_lag_records", "gauge", "records the read model has not taken yet").add(lag.records),
-        Family("api_readmodel_caught_up", "gauge", "whether it has every record").add(lag.caught_up),
-        Family("api_commands_sent_total", "counter", "orders written to llm.commands").add(parts.orders.sent),
-        Family("api_events_accepted_total", "counter", "events written for callers").add(parts.events.accepted),
-        Family("api_events_rejected_total", "counter", "events that were not taken").add(parts.events.rejected),
+    readings = [
+        read(API_LAG, lag.records),
+        read(API_CAUGHT_UP, lag.caught_up),
+        read(API_COMMANDS, parts.orders.sent),
+        read(API_EVENTS, parts.events.accepted, outcome="accepted"),
+        read(API_EVENTS, parts.events.rejected, outcome="rejected"),
     ]
-    met = Family("api_readmodel_met_total", "counter", "repeated, conflicting, unreadable records and dead letters")
     for name, labels in (await context.ask(parts.model.store.counters)).items():
-        for label, count in labels.items():
-            met.add(count, kind=name, label=label)
-    return Reply(exposition([*families, met]), media="text/plain")
+        readings += [read(API_MET, count, kind=name, label=label) for label, count in labels.items()]
+    readings += [read(API_ANSWERED, count, status=str(status)) for status, count in sorted(parts.answered.items())]
+    guards = parts.guards
+    readings += [
+        read(API_CONNECTIONS, guards.refused, why="too_many"),
+        read(API_CONNECTIONS, guards.slow, why="too_slow"),
+    ]
+    return Reply(exposition(readings), media="text/plain")
 
 
 async def lag_of(context: Context, params: Params, body: None) -> LagAnswer:

@@ -105,9 +105,13 @@ def test_the_views_of_the_requirements_answer_sql(model):
 
 
 def test_a_follower_gets_every_event_once_in_the_order_of_the_log(model):
-    place, found = (-1, ""), []
-    while events := model.newer_events(place, None, ()):
+    place, found = 0, []
+    while True:
+        events, place = model.newer_events(place, None)
         found += [e.id for e in events]
-        place = model.place_of(events[-1].id)
-    assert sorted(found) == sorted(o.id for o in outputs() if o.role == "optimizations")
-    assert model.place_of("")[0] == place[0]
+        if not events:
+            break
+    assert found == [o.id for o in outputs() if o.role == "optimizations"]
+    assert model.place_of() == place == model.place_of(found[-1])
+    assert model.newer_events(model.place_of(found[0]), None, service="chat")[0][0].id == found[1]
+    assert model.newer_events(0, ("other",))[0] == []

@@ -1,0 +1,1 @@
+"""gRPC: the AutoOptimizerService of requirements/002 over the same parts as REST."""
