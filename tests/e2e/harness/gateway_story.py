@@ -37,9 +37,9 @@ from tests.e2e.harness.topic import Follower
 from tests.e2e.harness.workers import until
 
 SERVICE, KEY = "chat", "a key for the story"
-RATE = 30.0
+RATE = 20.0
 IN_FLIGHT = 8
-PROMOTED_S, ROLLED_BACK_S, OUTAGE_S = 300.0, 240.0, 6.0
+PROMOTED_S, ROLLED_BACK_S, OUTAGE_S = 420.0, 300.0, 6.0
 DOCUMENT = """
 service = "chat"
 mode = "auto"
@@ -218,7 +218,7 @@ def tell(broker: Broker, folder: Path, port: int) -> Figures:
     """Play the story; ``port`` is free for the worker's web server."""
     deployment = deploy(
         broker, "litellm", folder, gateway__kind="desired", gateway__desired_key=KEY, web__port=str(port),
-        ingest__lateness_s="300", ingest__ahead_s="300", topics__spans="",
+        ingest__lateness_s="300", ingest__ahead_s="300", topics__spans="", ingest__idle_s="3600",
     )  # fmt: skip
     began = time.time()
     clock = Clock(began=began, base=began - 12 * 3600 - began % 60, rate=RATE)
