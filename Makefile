@@ -88,6 +88,11 @@ calibrate: .venv/.dev ## Measure every rule against its goals, into docs/evidenc
 faults: .venv/.dev ## Every fault of the simulator: found after how many minutes, by whom, false alarms (SEEDS=3)
 	@$(BIN)/python -m benchmarks.faults $(or $(SEEDS),3)
 
+.PHONY: gateways
+gateways: .venv/.dev ## Propagation per adapter, the kill drill, a real LiteLLM, into docs/evidence (RECORDS=1000000)
+	@LLM_OPTIMIZER_TEST_KAFKA=$$($(KAFKA) available >/dev/null 2>&1 && echo real || echo mock) \
+	  $(BIN)/python -m benchmarks.gateways $(RECORDS)
+
 ##@ Kafka on this machine (KAFKA_PORT, default 9092)
 
 .PHONY: kafka
@@ -109,6 +114,12 @@ registry: ## Start a schema registry (Apicurio) from Maven and wait until it ans
 .PHONY: registry-stop
 registry-stop: ## Stop it
 	@$(REGISTRY) stop
+
+.PHONY: litellm
+litellm: ## Install LiteLLM (540 MB) into an environment of its own, for its end-to-end test
+	@test -x .litellm/bin/litellm || { $(PYTHON) -m venv .litellm && \
+	  .litellm/bin/pip install --quiet 'litellm[proxy]==1.106.2' confluent-kafka; }
+	@echo "ready: .litellm/bin/litellm"
 
 ##@ House-keeping
 

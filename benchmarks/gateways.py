@@ -1,0 +1,189 @@
+"""Gateways, measured: `python -m benchmarks.gateways [records]` (make gateways) writes docs/evidence/gateways.md.
+
+1. Propagation: how long a split takes from the first call with it to the gateway's yes, per adapter, reference servers
+   on loopback.
+2. Kill drill: ``records`` responses wait for ingest, optimize does not run, a trial is open; from the acknowledged freeze
+   command to the gateway without the trial.
+3. LiteLLM, where it is installed (make litellm): the story of ``tests/e2e/harness/gateway_story.py``.
+
+A real Kafka of its own where Java and Maven are there (LLM_OPTIMIZER_TEST_KAFKA=real), else the mock cluster.
+"""
+
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import msgspec
+from confluent_kafka import Producer
+
+from app.adapters.gateways.desired import DesiredGateway, DesiredState
+from app.adapters.gateways.orchestrator import OrchestratorGateway, OrchestratorOptions
+from app.adapters.gateways.orchestrator_grpc import GrpcGateway, GrpcOptions
+from app.adapters.gateways.propagation import MeasuredGateway
+from app.adapters.kafka.command_log import CommandLog
+from app.core.commands import Command, Freeze
+from app.core.ports import Gateway
+from app.sim.orchestrator_grpc import serve_grpc
+from app.sim.orchestrator_server import OrchestratorServer
+from tests.core.splits import split, trial
+from tests.e2e.harness import gateway_story
+from tests.e2e.harness.broker import ROOT, Broker, asked, broker, free_port
+from tests.e2e.harness.deployment import Deployment, deploy
+from tests.e2e.harness.litellm import PROGRAM
+from tests.e2e.harness.workers import until
+from tests.e2e.test_actuate import publish
+
+EVIDENCE = ROOT / "docs" / "evidence" / "gateways.md"
+SPLITS = 100
+RECORDS = 1_000_000
+
+
+# ---- propagation
+async def propagation() -> list[str]:
+    """One line per adapter."""
+    with OrchestratorServer() as server:
+        async with aiohttp.ClientSession() as session:
+            rest = OrchestratorGateway(session, OrchestratorOptions(url=server.url))
+            lines = [await _measured(rest)]
+        grpc_server, port = await serve_grpc(server.state, "127.0.0.1:0")
+        server.state.lose_state()
+        grpc_gateway = GrpcGateway(GrpcOptions(url=f"http://127.0.0.1:{port}"))
+        lines.append(await _measured(grpc_gateway))
+        await grpc_gateway.close()
+        await grpc_server.stop(None)
+    desired = DesiredState(time.monotonic)
+    return [*lines, await _measured(DesiredGateway(desired)) + " (offering; fetching: see LiteLLM)"]
+
+
+async def _measured(gateway: Gateway) -> str:
+    measured, etag, seconds = MeasuredGateway(gateway, time.perf_counter), None, []
+    for version in range(1, SPLITS + 1):
+        began = time.perf_counter()
+        ack = await measured.apply(split(version), etag, f"key-{version}")
+        seconds.append(time.perf_counter() - began)
+        etag = ack.etag
+    p50, worst = 1000 * statistics.median(seconds), 1000 * max(seconds)
+    return f"| {gateway.name} | {len(seconds)} | {p50:.2f} ms | {worst:.2f} ms |"
+
+
+# ---- the kill drill
+def kill_drill(kafka: Broker, folder: Path, records: int) -> str:
+    """What came of it, in a sentence."""
+    port = free_port()
+    with OrchestratorServer() as gateway:
+        deployment = deploy(
+            kafka, "drill", folder, gateway__kind="orchestrator", gateway__url=gateway.url, web__port=str(port)
+        )
+        publish(deployment, trial(2))
+        sent = _backlog(deployment, records)
+        with _running(deployment, folder / "drill.log"):
+            until(lambda: gateway.held("bot") == trial(2), 120, f"no trial; see {folder}/drill.log")
+            lag = _lag(port)
+            CommandLog(deployment.settings).send(Command(service="bot", command="freeze", args=Freeze()))
+            began = time.monotonic()
+            until(lambda: gateway.held("bot") == split(2, frozen=True), 120, "the freeze did not reach the gateway")
+            return (
+                f"{sent:,} records produced, {lag:,} not yet counted when the freeze was acknowledged: the gateway was "
+                f"without the trial {time.monotonic() - began:.2f} s later (goal: 3 s)"
+            )
+
+
+def _backlog(deployment: Deployment, records: int) -> int:
+    kafka, topic = deployment.settings.kafka, deployment.settings.topics.responses
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "linger.ms": 20, "compression.type": "lz4"})
+    head = b'{"specversion":"1.0","source":"/drill","type":"io.llm-platform.response.completed","time":"'
+    tail = b'","data":{"service":"bulk","model":"m","latency_ms":9},"id":"'
+    moment = datetime.now(UTC).isoformat().encode()
+    for number in range(records):
+        while True:
+            try:
+                producer.produce(topic, head + moment + tail + b"%d" % number + b'"}', b"%d" % number)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    assert producer.flush(120) == 0
+    return records
+
+
+def _lag(port: int) -> int:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    return int(sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("llm_optimizer_lag_records{")))
+
+
+@contextmanager
+def _running(deployment: Deployment, log: Path) -> Iterator[None]:
+    command = [sys.executable, "-m", "app.cli.main", "worker", "--agents", "ingest,actuate"]
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=dict(deployment.env), stdout=output, stderr=output)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(40)
+
+
+# ---- the report
+def story_lines(figures: gateway_story.Figures) -> list[str]:
+    """The story's figures as lists and a table."""
+    stamped = sorted(figures.first_stamped_s)
+    tests, least = len(figures.shares), min((p for *_, p in figures.shares), default=1.0)
+    promoted = f"{figures.promoted_s:.0f} s" if figures.promoted_s is not None else "**not within the time given**"
+    taken_back = f"{figures.rolled_back_s:.0f} s" if figures.rolled_back_s is not None else "**not in the time given**"
+    lines = [
+        f"- {figures.requests} requests through LiteLLM, {figures.failed} failed; {figures.events} events told, "
+        f"{figures.duplicates} of them twice",
+        f"- the cheaper model serves after {promoted}, the bad one is taken back after {taken_back} "
+        f"(wall clock; event time runs {gateway_story.RATE:g} times as fast)",
+        f"- split on the log to the first response stamped with its version: "
+        f"{stamped[len(stamped) // 2]:.2f} s in the middle, {stamped[-1]:.2f} s at most, {len(stamped)} splits (goal: 5 s)"
+        if stamped
+        else "- no split was seen in a response",
+        f"- {tests} exact binomial tests of observed shares against those asked for: least p-value {least:.3g} "
+        f"(by chance one of {tests} is below {1 / max(1, tests):.2g})",
+        f"- provider outage of {gateway_story.OUTAGE_S:g} s: {figures.outage_requests} requests drawn for it, "
+        f"{figures.outage_elsewhere} answered by another arm, {figures.outage_failed} failed",
+        f"- outcomes: {figures.accepted} accepted, {figures.verified} verified by traffic",
+        "",
+        "| version | slice and arm | asked | observed | requests | p |",
+        "|---|---|---|---|---|---|",
+    ]
+    rows = (f"| {v} | {name} | {a:.4f} | {o:.4f} | {n} | {p:.3f} |" for v, name, a, o, n, p in figures.shares)
+    return [*lines, *rows, "", "Decisions, in order:", "", *(f"{i}. {step}" for i, step in enumerate(figures.steps, 1))]
+
+
+def main(records: int) -> None:
+    """Measure, print and keep."""
+    report = ["# Gateways, measured", "", f"`python -m benchmarks.gateways` on {os.cpu_count()} cores, load average "
+              f"{os.getloadavg()[0]:.1f} at the start, broker: {asked()}.", "", "## Propagation, per adapter", "",
+              "| adapter | splits | median | longest |", "|---|---|---|---|"]  # fmt: skip
+    report += asyncio.run(propagation())
+    with tempfile.TemporaryDirectory(prefix="gateways-") as name, broker() as kafka:
+        report += ["", "## Kill drill", "", kill_drill(kafka, Path(name), records)]
+        report += ["", "## A real LiteLLM", ""]
+        if PROGRAM.exists():
+            folder = Path(name) / "story"
+            folder.mkdir()
+            figures = gateway_story.tell(kafka, folder, free_port())
+            sys.stderr.write(msgspec.json.encode(figures).decode() + "\n")
+            report += story_lines(figures)
+        else:
+            report.append("not installed here: `make litellm`")
+    text = "\n".join(report) + "\n"
+    EVIDENCE.parent.mkdir(parents=True, exist_ok=True)
+    EVIDENCE.write_text(text)
+    sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else RECORDS)
