@@ -2,11 +2,14 @@
 
 import msgspec
 
+from app.core.budget import Budgeting, limited
+from app.core.budget import learned as add_spend
 from app.core.cell import Cell, add_cell
 from app.core.document import default_document
 from app.core.events import is_name
 from app.core.forecast import Spread, spread_of
 from app.core.open_pane import UNATTRIBUTED
+from app.core.pacing import costs_of
 from app.core.pane import ClosedPane
 from app.core.profile import Profile
 from app.core.quality_kept import Judged, QualityKept, Scores
@@ -35,6 +38,7 @@ def learned(row: Row, pane: ClosedPane) -> Row:
         trial=_trial(row, pane),
         savings=_savings(row, pane),
         quality_kept=_quality_kept(row, pane),
+        budgeting=_budgeting(row, pane),
         mix=_mix(row, pane) if row.document.policy == "mix" else row.mix,
         spread=_spread(row, pane),
         watch=watched(row.watch, pane, row.document.verify.deadline_minutes) if row.watch else None,
@@ -138,6 +142,20 @@ def _quality_kept(row: Row, pane: ClosedPane) -> QualityKept:
         groups = groups if channel == "judge" else ()
         judged.append(Judged(shares, key.segment, key.arm, key.slice == "holdout", float(cell.n), scores, groups))
     return add_quality(row.quality_kept, judged) if judged else row.quality_kept
+
+
+def _budgeting(row: Row, pane: ClosedPane) -> Budgeting:
+    """What was spent, and what the main slice's requests should have cost by the means before this pane."""
+    if not limited(row.document):
+        return row.budgeting
+    mix, expected = row.mix, 0.0
+    if mix.arms:
+        known = {arm: cost for arm, profile in row.profiles.items() if (cost := profile.cost) is not None}
+        costs = costs_of(mix, known)
+        place = {(s, arm.name): costs[i, k] for i, s in enumerate(mix.segments) for k, arm in enumerate(mix.arms)}
+        main = ((key, cell) for key, cell in sorted(pane.cells.items()) if key.slice == "main")
+        expected = float(sum(cell.n * place.get((key.segment, key.arm), 0.0) for key, cell in main))
+    return add_spend(row.budgeting, row.document, pane, expected)
 
 
 def _profiles(row: Row, pane: ClosedPane) -> dict[str, Profile]:

@@ -4,12 +4,17 @@
 decisions; smaller ones go to the splits alone.
 """
 
+import math
+from typing import Any
+
 import msgspec
 
 from app.core import change
+from app.core.budget import allowance
 from app.core.change import Why
 from app.core.decision import Action, Change
 from app.core.outputs import Output
+from app.core.pacing import paced
 from app.core.row import Row
 from app.core.weights import Mix, reset_if_changed, rewards, reweighed, weights_of
 
@@ -28,11 +33,13 @@ def reweigh(row: Row, now_s: int) -> tuple[Row, list[Output]]:
     known = row.decided_weights or split.weights
     mix, changed = reset_if_changed(row.mix, minute, row.objective)
     outside = row.requests_per_minute * (1 - document.holdout_share)
-    mix = reweighed(mix, minute, row.objective, service=row.service, requests_per_minute=outside)
+    mix, row, bound = _within_budget(row, mix, minute, outside)
     weights = weights_of(mix)
     leader = _leader(weights, row.incumbent)
     row = msgspec.structs.replace(row, mix=mix, weights=weights, incumbent=leader, decided_weights=known)
     decided = msgspec.structs.replace(row, decided_weights=weights)
+    if bound:  # worth a word even if no weight moved
+        return change.publish(decided, now_s, _why(row, "move-weights", "", bound))
     if changed:
         return change.publish(decided, now_s, _why(row, "reset", changed[0]))
     if weights == split.weights:
@@ -40,6 +47,32 @@ def reweigh(row: Row, now_s: int) -> tuple[Row, list[Output]]:
     if _largest(known, weights) > MATERIAL_POINTS:
         return change.publish(decided, now_s, _why(row, "move-weights", ""))
     return change.publish_quietly(row, now_s)
+
+
+def _within_budget(row: Row, mix: Mix, minute: int, outside: float) -> tuple[Mix, Row, str]:
+    """The mix for the next minute, at a price where a budget binds; and what is to be said once it is spent."""
+    found, state, said = allowance(row.budgeting, row.document), row.budgeting, ""
+    at_price = None
+    if found is not None and math.isfinite(found.usd):
+        at_price = paced(
+            mix, minute, row.objective, found.usd,
+            service=row.service, requests_per_minute=outside, known_usd=known_costs(row), urgent=found.last_hour,
+        )  # fmt: skip
+    capped = found is not None and found.spent >= found.budget
+    if found is not None and capped and not state.capped:
+        said = f"the budget of the {found.period}, {found.budget:.4g} USD, is spent: the cheapest arm serves"
+    if at_price is None:
+        price = 0.0
+        mix = reweighed(mix, minute, row.objective, service=row.service, requests_per_minute=outside)
+    else:
+        mix, price = at_price
+    state = msgspec.structs.replace(state, price=price, capped=capped)
+    return mix, msgspec.structs.replace(row, budgeting=state), said
+
+
+def known_costs(row: Row) -> dict[str, float]:
+    """Mean cost of a request by arm as its profile has it (trials included)."""
+    return {arm: cost for arm, profile in row.profiles.items() if (cost := profile.cost) is not None}
 
 
 def _leader(weights: Weights, incumbent: str) -> str:
@@ -56,7 +89,7 @@ def _largest(old: Weights, new: Weights) -> float:
     return max(moves, default=0.0)
 
 
-def _why(row: Row, action: Action, challenger: str) -> Why:
+def _why(row: Row, action: Action, challenger: str, cause: str = "") -> Why:
     old, new = row.decided_weights, row.weights
     changes = tuple(
         Change(parameter=f"weights.{segment}.{arm}", old=round(old.get(segment, {}).get(arm, 0.0), 4), new=round(w, 4))
@@ -64,10 +97,29 @@ def _why(row: Row, action: Action, challenger: str) -> Why:
         for arm, w in arms.items()
         if abs(w - old.get(segment, {}).get(arm, 0.0)) > 0.5 * MATERIAL_POINTS
     )
-    evidence = {"rewards": _rewards(row.mix, row), **({"challenger": challenger} if challenger else {})}
+    evidence: dict[str, Any] = {"rewards": _rewards(row.mix, row), **({"challenger": challenger} if challenger else {})}
+    if row.budgeting.price > 0 or cause:
+        evidence |= _budget(row)
+        cause = cause or "the budget binds: dearer answers get less of the traffic"
+        evidence["cause"] = cause
     if action == "reset":
         evidence["cause"] = "its newest answers differ from its older ones by more than chance"
-    return Why(action=action, trigger="time", strategy="reinforcement", evidence=evidence, changes=changes)
+    priced = row.budgeting.price > 0 or row.budgeting.capped
+    return Why(
+        action=action,
+        trigger="threshold" if priced else "time",
+        strategy="threshold" if priced else "reinforcement",
+        evidence=evidence,
+        changes=changes,
+    )
+
+
+def _budget(row: Row) -> dict[str, Any]:
+    """What the budget allows a request now, and the price at which the arms were weighed."""
+    found = allowance(row.budgeting, row.document)
+    if found is None:
+        return {}
+    return {"budget": {**found._asdict(), "price": row.budgeting.price}, "constraint": "budget"}
 
 
 def _rewards(mix: Mix, row: Row) -> dict[str, dict[str, dict[str, float]]]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from app.core.budget import Budgeting
 from app.core.decision import Alternative, Impact
 from app.core.document import ServiceDocument, default_document
 from app.core.evidence import Chosen
@@ -109,6 +110,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     tried: tuple[str, ...] = ()
     last_action: str = ""
     quality_kept: QualityKept = QualityKept()
+    budgeting: Budgeting = Budgeting()
 
     @property
     def may_change(self) -> bool:

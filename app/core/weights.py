@@ -26,6 +26,7 @@ HYSTERESIS = 0.02
 FLOOR_TOTAL = 0.02
 FLOOR_REQUESTS = 200.0
 SETTLED = 0.3
+DETECTION = 1440.0
 YOUNG = 10.0
 YOUNG_SEGMENTED = 20.0
 """Draws have ``SETTLED`` of the posterior's variance (narrower draws lose less: Chapelle and Li, 2011) and ``YOUNG`` /
@@ -104,7 +105,7 @@ def reweighed(
     *,
     service: str = "",
     requests_per_minute: float = 0.0,
-    detection_minutes: float = 1440.0,
+    detection_minutes: float = DETECTION,
 ) -> Mix:
     """The mix with the weights for the next minute; unchanged while no weight would move by ``HYSTERESIS``.
 
@@ -114,11 +115,11 @@ def reweighed(
     if not mix.arms:
         return mix
     chances = best_chances(mix, objective, service, minute)
-    floor = _floor(len(mix.arms), requests_per_minute * detection_minutes)
     forced = _forced(mix, requests_per_minute)
+    wanted = floored(mix, chances, requests_per_minute, detection_minutes)
     weights, held = [], []
-    for row, old, had in zip(chances.tolist(), mix.weights, mix.held, strict=True):
-        new = _moved(_with_forced(row, forced, floor), old, forced, capped=had)
+    for row, old, had in zip(wanted.tolist(), mix.weights, mix.held, strict=True):
+        new = _moved(row, old, forced, capped=had)
         weights.append(new)
         held.append(had or max(new) > 0.5)
     return msgspec.structs.replace(mix, weights=tuple(weights), held=tuple(held))
@@ -132,14 +133,31 @@ def weights_of(mix: Mix) -> dict[str, dict[str, float]]:
 
 def best_chances(mix: Mix, objective: Objective, service: str, minute: int) -> Table:
     """P(arm is best), segments x arms, from ``DRAWS`` draws per segment seeded by service, segment and minute."""
+    return chances_of(drawn_rewards(mix, objective, service, minute))
+
+
+def drawn_rewards(mix: Mix, objective: Objective, service: str, minute: int) -> Table:
+    """Draws of the posterior mean rewards, segments x ``DRAWS`` x arms."""
     means, errors = rewards(mix, objective)
     sds = errors * _width(mix)
     rows = []
     for s, segment in enumerate(mix.segments):
         generator = np.random.Generator(np.random.PCG64(int(stable_id(service, segment, minute), 16)))
-        drawn = means[:, s] + sds[:, s] * generator.standard_normal((DRAWS, len(mix.arms)))
-        rows.append(np.bincount(drawn.argmax(axis=1), minlength=len(mix.arms)) / DRAWS)
+        rows.append(means[:, s] + sds[:, s] * generator.standard_normal((DRAWS, len(mix.arms))))
     return np.array(rows)
+
+
+def chances_of(drawn: Table) -> Table:
+    """Share of the draws each arm wins, segments x arms."""
+    best, arms = drawn.argmax(axis=2), drawn.shape[2]
+    return np.array([np.bincount(row, minlength=arms) / len(row) for row in best])
+
+
+def floored(mix: Mix, chances: Table, requests_per_minute: float, detection_minutes: float = DETECTION) -> Table:
+    """``chances`` with the missing forced pulls and the floor of every arm in them (0 minutes: no floor)."""
+    floor = _floor(len(mix.arms), requests_per_minute * detection_minutes) if detection_minutes else 0.0
+    forced = _forced(mix, requests_per_minute)
+    return np.array([_with_forced(row, forced, floor) for row in chances.tolist()])
 
 
 def rewards(mix: Mix, objective: Objective) -> tuple[Table, Table]:
