@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "explain": ("app.cli.decisions:explain", "Explain one decision with its evidence."),
         "replay": ("app.cli.replay:replay", "Decide again from recorded facts, and compare."),
         "detect": ("app.cli.detect:detect", "Score a series of a CSV file for anomalies."),
+        "simulate": ("app.cli.simulate:simulate", "Play a scenario against the optimizer, without Kafka."),
         "backtest": ("app.cli.backtest:backtest", "Play a routing policy over a table of requests."),
         "pause": ("app.cli.control:pause", "Start no new change for a service."),
         "resume": ("app.cli.control:resume", "Lift pause and freeze."),

@@ -54,7 +54,7 @@ class QualityLaw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class ArmModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The behaviour of one arm. ``response_model`` and ``fingerprint`` are what the provider reports back;
-    ``verbosity`` multiplies the length of answers.
+    ``verbosity`` multiplies the length of answers, ``input_factor`` that of prompts.
     """
 
     name: str
@@ -67,6 +67,31 @@ class ArmModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     response_model: str = ""
     fingerprint: str = ""
     verbosity: Positive = 1.0
+    input_factor: Positive = 1.0
+
+
+class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an idea does to an arm the optimizer makes of another: ``points`` of quality, factors of the rest."""
+
+    points: Annotated[float, Meta(ge=-1, le=1)] = 0.0
+    input_factor: Annotated[float, Meta(gt=0, le=10)] = 1.0
+    latency_factor: Annotated[float, Meta(gt=0, le=10)] = 1.0
+    verbosity_factor: Annotated[float, Meta(gt=0, le=10)] = 1.0
+
+
+def changed(arm: ArmModel, effect: Effect, name: str) -> ArmModel:
+    """An arm called ``name`` that behaves as ``arm`` does under ``effect``."""
+    law = arm.latency
+    return msgspec.structs.replace(
+        arm,
+        name=name,
+        input_factor=arm.input_factor * effect.input_factor,
+        verbosity=arm.verbosity * effect.verbosity_factor,
+        latency=msgspec.structs.replace(
+            law, base_ms=law.base_ms * effect.latency_factor, per_token_ms=law.per_token_ms * effect.latency_factor
+        ),
+        quality=msgspec.structs.replace(arm.quality, mean=min(1.0, max(0.0, arm.quality.mean + effect.points))),
+    )
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -129,6 +129,13 @@ class Conditions:
             self._now[key] = model
         return self._now[key]
 
+    def begun_s(self, fault: Fault) -> float | None:
+        """When ``fault`` begins (epoch seconds); None while its arm was not asked yet."""
+        if fault.since == "start" or isinstance(fault, GatewayOutage):
+            return self._start_s + 60 * fault.after_min
+        first_s = self._first_request_s.get(fault.arm)
+        return None if first_s is None else first_s + 60 * fault.after_min
+
     def gateway_down(self, now_s: float) -> bool:
         """Does the gateway refuse configuration at ``now_s``?"""
         return any(isinstance(fault, GatewayOutage) and active(fault, now_s, self._start_s) for fault in self._faults)

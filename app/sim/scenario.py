@@ -5,13 +5,13 @@ Unknown keys, unknown arms in a fault and impossible numbers are errors that nam
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from app.core.events import Name
-from app.sim.arms import ArmModel
+from app.sim.arms import ArmModel, Effect
 from app.sim.faults import Fault, GatewayOutage
 from app.sim.traces import TraceName
 
@@ -30,6 +30,13 @@ class Noise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disorder_s: Annotated[float, Meta(ge=0, le=20)] = 0.0
 
 
+class Phase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The shape of the traffic: from ``after_min`` on its rate is ``factor`` times what is stated, until the next."""
+
+    after_min: Annotated[float, Meta(ge=0)]
+    factor: Annotated[float, Meta(gt=0, le=1_000)]
+
+
 class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A service document to apply: its path beside the scenario, and which promotion it waits for ("": none)."""
 
@@ -41,7 +48,9 @@ class SimulatedService(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Traffic of one service. ``documents`` are applied in turn (none: it is only observed).
 
     ``score_rate`` is how often a judge scores an answer where the split in force says nothing about its slice;
-    ``score_delay_s`` is the mean event time until the score arrives.
+    ``score_delay_s`` is the mean event time until the score arrives. ``document``: the service document itself instead
+    of files; its ``service`` is this one's name. ``effects``: by idea (``compression``, ``max_tokens``...), what it
+    does to an arm; an idea that is not named changes nothing.
     """
 
     name: Name
@@ -55,6 +64,9 @@ class SimulatedService(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     score_rate: Share = 0.1
     score_delay_s: Annotated[float, Meta(ge=0, le=3_600)] = 30.0
     faults: tuple[Fault, ...] = ()
+    document: dict[str, Any] = {}
+    shape: tuple[Phase, ...] = ()
+    effects: dict[str, Effect] = {}
 
 
 class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,5 +113,9 @@ def _check(service: SimulatedService, path: Path) -> None:
     unknown = sorted({*asked, *awaited, service.default_arm or names[0]} - set(names))
     if unknown:
         raise ScenarioError(f"{place} speaks of {', '.join(unknown)}, but its arms are {', '.join(names)}")
+    if service.document and service.documents:
+        raise ScenarioError(f"{place} has a document and documents: write one of them")
+    if [phase.after_min for phase in service.shape] != sorted({phase.after_min for phase in service.shape}):
+        raise ScenarioError(f"{place}: the phases of its shape must rise in after_min")
     if any(weight <= 0 for weight in service.tasks.values()):
         raise ScenarioError(f"{place}: every weight under tasks must be above 0")

@@ -10,8 +10,9 @@ import msgspec
 
 from app.core.events import Receipt, SegmentParts, SliceName
 from app.core.ids import request_id
+from app.core.levers.made_arm import MARK
 from app.sim import telemetry
-from app.sim.arms import Answer, ArmModel, answer, cost_usd, succeeds
+from app.sim.arms import Answer, ArmModel, Effect, answer, changed, cost_usd, succeeds
 from app.sim.draws import uniforms
 from app.sim.faults import Conditions
 from app.sim.ledger import Ledger, Sums
@@ -83,7 +84,7 @@ class ServiceRun:
             seed=self._seed,
             request=request.unique,
             task=request.task,
-            input_tokens=request.input_tokens,
+            input_tokens=round(request.input_tokens * arm.input_factor),
             output_tokens=request.output_tokens,
         )
         if routed.slice != "holdout":
@@ -103,6 +104,10 @@ class ServiceRun:
         self.bill.baseline_usd += cost_usd(baseline.price, request.input_tokens, request.output_tokens if ok else 0)
 
     def _arm(self, name: str, now_s: float) -> ArmModel:
+        root, mark, idea = name.partition(MARK)
+        if mark and name not in self._names and root in self._names:
+            effect = self.service.effects.get(idea.rpartition("-")[0], Effect())
+            return changed(self._arm(root, now_s), effect, name)
         if name not in self._names:
             raise ScenarioError(
                 f"the gateway sends {self.service.name!r} to arm {name!r}, which the scenario does not describe: "
@@ -124,7 +129,9 @@ class ServiceRun:
             self.service.name,
             arm.name,
             done_s,
-            Sums(1, int(not got.ok), request.input_tokens, got.output_tokens, 0, got.cost_usd),
+            Sums(
+                1, int(not got.ok), round(request.input_tokens * arm.input_factor), got.output_tokens, 0, got.cost_usd
+            ),
         )
 
     def _judge(self, request: Request, receipt: Receipt, routed: Routed, got: Answer, outbox: Outbox) -> None:
@@ -151,7 +158,7 @@ def _body(request: Request, receipt: Receipt, arm: ArmModel, got: Answer) -> tel
         version=receipt.version,
         latency_ms=got.latency_ms,
         status="ok" if got.ok else "error",
-        input_tokens=request.input_tokens,
+        input_tokens=round(request.input_tokens * arm.input_factor),
         output_tokens=got.output_tokens,
         cost_usd=got.cost_usd,
         ttft_ms=got.ttft_ms,

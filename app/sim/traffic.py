@@ -29,17 +29,25 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 def requests(service: SimulatedService, *, seed: int, start_s: float) -> Iterator[Request]:
     """Endless requests of ``service`` from ``start_s`` on, in time order."""
     trace = traces.load(service.trace)
+    last_s = now_s = start_s
     for arrival in traces.arrivals(trace, start_s=start_s, rate_per_min=service.requests_per_min):
+        now_s += (arrival.time_s - last_s) / _factor(service, now_s - start_s)
+        last_s = arrival.time_s
         unique = f"{service.name.replace('.', '-')}-{arrival.index}"
         session = _session(service, seed, arrival.index)
         yield Request(
             unique,
-            arrival.time_s,
+            now_s if service.shape else arrival.time_s,
             session,
             _task(service, seed, session or unique),
             arrival.input_tokens,
             arrival.output_tokens,
         )
+
+
+def _factor(service: SimulatedService, since_s: float) -> float:
+    """How many times its stated rate the traffic has ``since_s`` seconds after the start."""
+    return next((phase.factor for phase in reversed(service.shape) if since_s >= 60 * phase.after_min), 1.0)
 
 
 def _session(service: SimulatedService, seed: int, index: int) -> str:
