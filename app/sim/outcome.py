@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from app.adapters.readmodel.told import STATUSES
 from app.core import outputs
 from app.core.cycle import state_of
 from app.core.events import epoch_s, rfc3339
@@ -14,7 +15,6 @@ from app.core.outputs import Output
 from app.sim.faults import Fault, GatewayOutage
 from app.sim.service_run import Bill, ServiceRun
 from app.sim.simulation import Simulation
-from app.sim.told import STATUSES
 from app.sim.watch import Proof
 
 ANSWERS = frozenset(("roll-back", "fail-over", "open-trial", "promote", "admit", "move-weights", "reset"))
