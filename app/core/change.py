@@ -7,6 +7,7 @@ import msgspec
 from app import __version__
 from app.core import decision as said
 from app.core import split as splits
+from app.core.cycle import State, state_of
 from app.core.decision import (
     Action,
     Alternative,
@@ -79,7 +80,6 @@ def publish(row: Row, now_s: int, why: Why) -> tuple[Row, list[Output]]:
     identity = said.decision_id(row.service, row.version + 1, why.action, now_s)
     split = split_of(row, row.version + 1, identity, now_s)
     watch = Watch(identity, split.version, _deadline(row, now_s))
-    decision = _decision(row, identity, why, split, "decided")
     changed = msgspec.structs.replace(
         row,
         version=split.version,
@@ -90,6 +90,7 @@ def publish(row: Row, now_s: int, why: Why) -> tuple[Row, list[Output]]:
         history=_remembered(row, split),
         last_action=why.action,
     )
+    decision = _decision(row, identity, why, split, "decided", state_of(changed))
     return changed, [_decided(decision, "decided", now_s), split_output(split, now_s)]
 
 
@@ -115,7 +116,7 @@ def _remembered(row: Row, split: Split) -> tuple[Past, ...]:
 
 def say(row: Row, status: Status, identity: str, now_s: int, why: Why, split: Split | None = None) -> Output:
     """A decision that changes no split: a proposal, a refusal, a word about what stays."""
-    return _decided(_decision(row, identity, why, split, status), status, now_s)
+    return _decided(_decision(row, identity, why, split, status, state_of(row)), status, now_s)
 
 
 def split_output(split: Split, now_s: int) -> Output:
@@ -130,7 +131,8 @@ def _decided(decision: Decision, status: Status, now_s: int) -> Output:
     return Output("optimizations", type_, identity, decision.service, now_s, said.encode_decision(decision))
 
 
-def _decision(row: Row, identity: str, why: Why, split: Split | None, status: Status) -> Decision:
+def _decision(row: Row, identity: str, why: Why, split: Split | None, status: Status, state: State) -> Decision:
+    """``state``: where the service is once this is decided."""
     decision = Decision(
         decision_id=identity,
         service=row.service,
@@ -146,7 +148,7 @@ def _decision(row: Row, identity: str, why: Why, split: Split | None, status: St
         expected_minutes=why.expected_minutes,
         confidence=why.confidence,
         constraints=why.constraints,
-        evidence=why.evidence,
+        evidence={**why.evidence, "state": state},
         alternatives=why.alternatives,
         engine_version=__version__,
         valid_for_s=60 * row.document.trial.approval_minutes if why.valid_for_s is None else why.valid_for_s,

@@ -29,9 +29,13 @@ Verb = Literal[
     "set-mode",
     "freeze",
     "policy-answer",
+    "experiment.start",
+    "experiment.stop",
 ]
 VERBS: tuple[Verb, ...] = get_args(Verb)
-ONE_SERVICE_ONLY: frozenset[Verb] = frozenset({"configure", "approve", "reject", "promote", "policy-answer"})
+ONE_SERVICE_ONLY: frozenset[Verb] = frozenset(
+    {"configure", "approve", "reject", "promote", "policy-answer", "experiment.start", "experiment.stop"}
+)
 """A broadcast of these would change services nobody has looked at."""
 
 
@@ -81,13 +85,38 @@ class PolicyAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     decision_rationale: Annotated[str, Meta(max_length=2000)] = ""
 
 
+class ExperimentStart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """experiment.start: try these arms in turn against the arm that serves."""
+
+    arms: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=8)]
+    name: Annotated[str, Meta(max_length=200)] = ""
+    hypothesis: Annotated[str, Meta(max_length=1000)] = ""
+
+
+class ExperimentStop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """experiment.stop: begin no further trial of it; empty means the oldest open one."""
+
+    experiment_id: Annotated[str, Meta(max_length=200)] = ""
+
+
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """optimize-now, pause, resume, rebaseline take no arguments."""
 
 
-Args = Configure | SetMode | Freeze | About | PolicyAnswer | Nothing
+Args = Configure | SetMode | Freeze | About | PolicyAnswer | ExperimentStart | ExperimentStop | Nothing
 
-_ARGS: dict[Verb, type[SetMode] | type[Freeze] | type[About] | type[PolicyAnswer] | type[Nothing]] = {
+_ARGS: dict[
+    Verb,
+    type[SetMode]
+    | type[Freeze]
+    | type[About]
+    | type[PolicyAnswer]
+    | type[ExperimentStart]
+    | type[ExperimentStop]
+    | type[Nothing],
+] = {
+    "experiment.start": ExperimentStart,
+    "experiment.stop": ExperimentStop,
     "policy-answer": PolicyAnswer,
     "set-mode": SetMode,
     "freeze": Freeze,

@@ -21,6 +21,7 @@ Action = Literal[
     "admit",
     "promote",
     "roll-back",
+    "fail-over",
     "freeze",
     "unfreeze",
     "move-weights",

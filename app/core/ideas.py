@@ -11,9 +11,11 @@ import msgspec
 
 from app.core.decision import Alternative
 from app.core.document import MAX_ARMS, Arm, ServiceDocument
+from app.core.levers.expectation import expectation, gain, impacts, traffic_of
 from app.core.levers.lever import Candidate, Need, View
 from app.core.levers.made_arm import Made, key_of
 from app.core.levers.strategies import ideas
+from app.core.profile import Profile
 from app.core.row import Row
 
 MAX_TRIED = 64
@@ -34,6 +36,16 @@ def next_ideas(row: Row, now_s: int, need: Need = "") -> tuple[Row, list[Candida
     later = [c for i, c in enumerate(worth) if c.made is not None and row.document.arm(c.arm) is None]
     others += [Alternative(c.arm, f"has its turn later: {c.why}") for c in later]
     return row, [c for c in worth if c not in later], others
+
+
+def expected_of(row: Row, arm: str, now_s: int) -> Candidate:
+    """What is expected of one declared arm, whatever the levers think of it."""
+    traffic = traffic_of(view_of(row, now_s))
+    now, then = (
+        expectation(traffic, row.document.arm(name) or traffic.incumbent, row.profiles.get(name, Profile()))
+        for name in (row.incumbent, arm)
+    )
+    return Candidate(arm, gain(row.document, now, then), impacts(now, then, int(traffic.profile.n)))
 
 
 def view_of(row: Row, now_s: int, need: Need = "") -> View:

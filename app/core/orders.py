@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import msgspec
 
-from app.core import change, outputs, proposals, rollout
-from app.core.analyze.finding import EVERY, decode_heard
+from app.core import change, experiments, outputs, proposals, respond, rollout
+from app.core.analyze.finding import decode_heard
 from app.core.change import Why
 from app.core.commands import (
     COMMAND,
@@ -17,6 +17,8 @@ from app.core.commands import (
     Command,
     CommandError,
     Configure,
+    ExperimentStart,
+    ExperimentStop,
     Freeze,
     PolicyAnswer,
     SetMode,
@@ -34,7 +36,16 @@ from app.core.resting import allowed_again
 from app.core.row import BROADCAST, Row
 from app.core.savings import Savings
 
-ALERTS = ("io.llm-platform.sentinel.alert", "io.llm-platform.governance.policy-violation")
+ALERTS = frozenset(
+    (
+        "io.llm-platform.sentinel.alert",
+        "io.llm-platform.governance.policy-violation",
+        "io.llm-platform.governance.budget-alert",
+        "io.llm-platform.observatory.threshold-exceeded",
+        "com.llmdevops.sentinel.anomaly.v1",
+    )
+)
+"""Types of events by which the platform's other parts call for an action (requirements/001 and 004)."""
 
 Result = tuple[Row, list[Output]]
 
@@ -54,8 +65,8 @@ def obey(row: Row, fact: ControlFact, now_s: int) -> Result:
         return row, []
     if fact.type in (outputs.ACCEPTED, outputs.FAILED):
         return _outcome(row, fact), []
-    if fact.type in ALERTS and _severity(fact.data) in ("critical", "blocking"):
-        return rollout.roll_back(row, now_s, "event", f"{fact.type} {fact.id}: critical alert from outside")
+    if fact.type in ALERTS:
+        return _alert(row, fact, now_s)
     if fact.type == outputs.FINDING:
         return _found(row, fact, now_s)
     return row, []
@@ -255,6 +266,16 @@ def _optimize_now(row: Row, _order: Order, now_s: int) -> Result:
     return rollout.look(msgspec.structs.replace(row, cooldown_s=0, proposal=None), now_s, "on-demand")
 
 
+def _experiment_start(row: Row, order: Order, now_s: int) -> Result:
+    if not row.may_change:
+        raise CommandError(f"{row.service} cannot change now: mode {row.document.mode}, frozen or paused")
+    return experiments.start(row, order.identity, _args(order, ExperimentStart), order.command.actor, now_s)
+
+
+def _experiment_stop(row: Row, order: Order, now_s: int) -> Result:
+    return experiments.stop(row, _args(order, ExperimentStop).experiment_id, now_s)
+
+
 _OBEY: dict[str, Callable[[Row, Order, int], Result]] = {
     "configure": _configure,
     "set-mode": _set_mode,
@@ -269,10 +290,12 @@ _OBEY: dict[str, Callable[[Row, Order, int], Result]] = {
     "rollback": _rollback,
     "rebaseline": _rebaseline,
     "optimize-now": _optimize_now,
+    "experiment.start": _experiment_start,
+    "experiment.stop": _experiment_stop,
 }
 
 
-A = TypeVar("A", Configure, SetMode, Freeze, PolicyAnswer)
+A = TypeVar("A", Configure, SetMode, Freeze, PolicyAnswer, ExperimentStart, ExperimentStop)
 
 
 def _args(order: Order, kind: type[A]) -> A:
@@ -311,24 +334,18 @@ def _outcome(row: Row, fact: ControlFact) -> Row:
 
 
 def _found(row: Row, fact: ControlFact, now_s: int) -> Result:
-    """A finding came back by the log: an open critical one about the arm on trial, or about all, ends the trial."""
+    """A finding came back by the log."""
     try:
         heard = decode_heard(fact.data)
     except msgspec.MsgspecError:
         return row, []
-    if row.trial is None or heard.severity != "critical" or heard.status != "open":
-        return row, []
-    if heard.arm not in (EVERY, row.trial.arm):
-        return row, []
-    return rollout.roll_back(row, now_s, "threshold", f"critical finding {heard.finding_id}: {heard.detail}")
+    return respond.to_finding(row, heard, now_s)
 
 
-class _Severity(msgspec.Struct):
-    severity: str = ""
-
-
-def _severity(data: bytes) -> str:
+def _alert(row: Row, fact: ControlFact, now_s: int) -> Result:
+    """An alert of the platform's other parts, about this service or about all."""
     try:
-        return msgspec.json.decode(data, type=_Severity).severity
+        alert = respond.decode_alert(fact.data)
     except msgspec.MsgspecError:
-        return ""
+        return row, []
+    return respond.to_alert(row, alert, now_s, f"{fact.type} {fact.id}: {alert.severity} alert from outside")

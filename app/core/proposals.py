@@ -7,7 +7,8 @@ service stays in VALIDATING meanwhile. Nothing here opens a trial: ``rollout`` d
 import msgspec
 
 from app.core import change, resting
-from app.core.decision import Alternative, Constraint, Trigger, decision_id
+from app.core.change import Why
+from app.core.decision import Constraint, decision_id
 from app.core.levers.lever import Candidate
 from app.core.outputs import Output
 from app.core.policy.gate import Gate
@@ -24,11 +25,12 @@ def propose(
     row: Row,
     now_s: int,
     best: Candidate,
-    alternatives: tuple[Alternative, ...],
-    trigger: Trigger,
-    constraints: tuple[Constraint, ...],
+    why: Why,
+    experiment: str = "",
 ) -> Result:
-    """Ask for a trial of ``best``. What a policy service was asked stays as it is until it has answered."""
+    """Ask for a trial of ``best`` for the reasons in ``why``. What a policy service was asked stays as it is until it
+    has answered.
+    """
     known = row.proposal
     if known is not None and (known.arm == best.arm or "policy" in known.waits):
         return row, []
@@ -36,9 +38,19 @@ def propose(
     waits, document = _waits(row), row.document
     person_s = now_s + 60 * document.trial.approval_minutes
     deadline_s = now_s + 60 * document.remote_policy.deadline_minutes if "policy" in waits else person_s
-    proposal = Proposal(identity, best.arm, deadline_s, best.expected, alternatives, waits, person_s)
+    proposal = Proposal(
+        decision_id=identity,
+        arm=best.arm,
+        deadline_s=deadline_s,
+        expected=best.expected,
+        alternatives=why.alternatives,
+        waits=waits,
+        person_deadline_s=person_s,
+        strategy=why.strategy,
+        idea=best.why,
+        experiment=experiment,
+    )
     row = msgspec.structs.replace(row, proposal=proposal, cycle=row.cycle + 1)
-    why = opening(row, best.arm, best.expected, alternatives, trigger, constraints=constraints)
     why = msgspec.structs.replace(why, evidence={**why.evidence, "waits_for": waits}, valid_for_s=deadline_s - now_s)
     return row, [change.say(row, "proposed", identity, now_s, why)]
 
@@ -67,7 +79,7 @@ def refuse(row: Row, now_s: int, cause: str, constraints: tuple[Constraint, ...]
     return row, [change.say(row, "refused", proposal.decision_id, now_s, why)]
 
 
-def forbidden(row: Row, now_s: int, why: change.Why, held: Gate) -> Result:
+def forbidden(row: Row, now_s: int, why: Why, held: Gate) -> Result:
     """A change that a limit or policy stops: refused with the rule, its limit and the value; the arm rests."""
     arm = str(why.evidence["challenger"])
     row = msgspec.structs.replace(

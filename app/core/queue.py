@@ -4,6 +4,8 @@ One trial at a time. What is first: a critical rule, the open trial, then the qu
 people before needs), then the best expected gain. At most ``MAX_QUEUE`` wait; what exceeds them is refused and told.
 """
 
+from typing import Literal
+
 import msgspec
 
 from app.core.decision import Trigger
@@ -42,3 +44,23 @@ def joined(queue: Queue, new: Queue) -> Queue | None:
 def without(queue: Queue, experiment: str) -> Queue:
     """``queue`` without the turns of an experiment."""
     return tuple(turn for turn in queue if turn.experiment != experiment)
+
+
+class Tried(msgspec.Struct, frozen=True, array_like=True):
+    """How the trial of one arm of an experiment ended, and why it lost."""
+
+    arm: str
+    outcome: Literal["won", "lost"]
+    why: str = ""
+
+
+class Experiment(msgspec.Struct, frozen=True, array_like=True):
+    """Arms tried in turn against ``control``, who served when it began at ``since_s`` (epoch seconds)."""
+
+    id: str
+    name: str
+    hypothesis: str
+    control: str
+    arms: tuple[str, ...]
+    since_s: int
+    tried: tuple[Tried, ...] = ()

@@ -12,13 +12,15 @@ from app.core import change, outputs, proposals
 from app.core import trial as trials
 from app.core import verdict as verdicts
 from app.core.change import Why
-from app.core.decision import Alternative, Constraint, Impact, Outcome, Trigger, encode_outcome
+from app.core.decision import Alternative, Constraint, Outcome, Strategy, Trigger, decision_id, encode_outcome
+from app.core.experiments import shared
 from app.core.explain.wording import failed
-from app.core.ideas import next_ideas
+from app.core.ideas import expected_of, next_ideas
 from app.core.ids import stable_id
-from app.core.levers.lever import Candidate
+from app.core.levers.lever import Candidate, Need
 from app.core.outputs import Output
 from app.core.policy.gate import gate
+from app.core.queue import Queued
 from app.core.reasons import guardrails_of, judged, opening
 from app.core.resting import rested
 from app.core.row import Answerer, Row
@@ -32,22 +34,58 @@ Upwards = Literal["next-step", "admit", "promote"]
 
 
 # ---- looking ----
-def look(row: Row, now_s: int, trigger: Trigger) -> Result:
-    """Choose the arm with the best expected gain; open its trial, or propose it, as the mode says."""
+def look(row: Row, now_s: int, trigger: Trigger, need: Need = "", cause: str = "") -> Result:
+    """Choose the arm with the best expected gain (or the one that best mends a ``need``, for a ``cause`` that is told);
+    open its trial, or propose it, as the mode says.
+    """
     row = msgspec.structs.replace(row, next_cycle_s=now_s - now_s % CYCLE_S + CYCLE_S)
-    row, worth, others = next_ideas(row, now_s)
+    row, worth, others = next_ideas(row, now_s, need)
     if not worth:
-        return row, []
+        return _nothing(row, now_s, trigger, need, cause, others) if need not in ("", "tuning") else (row, [])
     row, refused, kept = _validated(row, worth, now_s, trigger)
     if not kept:
         return row, refused
     (best, held), *rest = kept
     alternatives = (*(Alternative(c.arm, _later(c, best)) for c, _ in rest), *others)
-    if row.document.mode == "auto" and not row.document.remote_policy.required:
-        row, said = open_trial(row, now_s, best.arm, best.expected, alternatives, trigger, "", held)
-    else:
-        row, said = proposals.propose(row, now_s, best, alternatives, trigger, held)
+    why = opening(row, best.arm, best.expected, alternatives, trigger, constraints=held)
+    row, said = _begin(row, now_s, best, _reasoned(why, best.strategy, best.why, cause))
     return row, [*refused, *said]
+
+
+def look_at(row: Row, now_s: int, turn: Queued) -> Result:
+    """The trial of an arm that a person ordered as part of an experiment; nothing when it cannot be tried any more."""
+    if row.document.arm(turn.arm) is None or turn.arm in row.serving:
+        return row, []
+    candidate = expected_of(row, turn.arm, now_s)
+    row, refused, kept = _validated(row, [candidate], now_s, turn.trigger)
+    if not kept:
+        return row, refused
+    why = opening(row, turn.arm, candidate.expected, (), turn.trigger, turn.actor, kept[0][1])
+    row, said = _begin(row, now_s, candidate, _reasoned(why, "prompt-testing", "", turn.cause), turn.experiment)
+    return row, [*refused, *said]
+
+
+def _begin(row: Row, now_s: int, best: Candidate, why: Why, experiment: str = "") -> Result:
+    if row.document.mode == "auto" and not row.document.remote_policy.required:
+        return _open(row, now_s, best.arm, why, experiment)
+    return proposals.propose(row, now_s, best, why, experiment)
+
+
+def _reasoned(why: Why, strategy: Strategy, idea: str, cause: str) -> Why:
+    """``why`` with where the arm comes from: a rule that was broken, an order, or a lever and its idea."""
+    told = {name: text for name, text in (("idea", idea), ("cause", cause)) if text}
+    ruled: Strategy = "threshold" if why.trigger in {"threshold", "event"} else strategy
+    return msgspec.structs.replace(why, strategy=ruled, evidence={**why.evidence, **told})
+
+
+def _nothing(row: Row, now_s: int, trigger: Trigger, need: Need, cause: str, others: list[Alternative]) -> Result:
+    """Something is wrong and no arm is known to mend it: said, so that a person can."""
+    row = msgspec.structs.replace(row, cycle=row.cycle + 1)
+    why = opening(row, "", {}, tuple(others), trigger)
+    evidence = {**why.evidence, "challenger": "another arm", "cause": f"nothing helps with {need}: {cause}"}
+    why = msgspec.structs.replace(why, strategy="threshold", evidence=evidence, expected_minutes=None)
+    identity = decision_id(row.service, row.cycle, "open-trial", now_s, need)
+    return row, [change.say(row, "refused", identity, now_s, why)]
 
 
 def _validated(
@@ -95,29 +133,19 @@ def allow_proposal(row: Row, now_s: int, by: Answerer, trigger: Trigger, actor: 
     held = gate(row, "open-trial", arm, row.document.trial.steps[0] / 100, now_s)
     why = opening(row, arm, proposal.expected, proposal.alternatives, trigger, actor, held.constraints)
     why = msgspec.structs.replace(why, evidence={**why.evidence, "cause": cause, "proposal": proposal.decision_id})
-    return proposals.forbidden(row, now_s, why, held) if held.stops else _open(row, now_s, arm, why)
+    why = _reasoned(why, proposal.strategy, proposal.idea, cause)
+    return (
+        proposals.forbidden(row, now_s, why, held) if held.stops else _open(row, now_s, arm, why, proposal.experiment)
+    )
 
 
 # ---- the steps ----
-def open_trial(
-    row: Row,
-    now_s: int,
-    arm: str,
-    expected: dict[str, Impact],
-    alternatives: tuple[Alternative, ...],
-    trigger: Trigger,
-    actor: str,
-    constraints: tuple[Constraint, ...] = (),
-) -> Result:
+def _open(row: Row, now_s: int, arm: str, why: Why, experiment: str = "") -> Result:
     """The first step of a trial of ``arm`` against the incumbent."""
-    return _open(row, now_s, arm, opening(row, arm, expected, alternatives, trigger, actor, constraints))
-
-
-def _open(row: Row, now_s: int, arm: str, why: Why) -> Result:
     identity = stable_id("trial", row.service, row.version + 1, arm)
     steps = tuple(step / 100 for step in row.document.trial.steps)
     trial = trials.open_trial(identity, arm, row.incumbent, now_s // 60, row.version + 1, steps)
-    row = msgspec.structs.replace(row, trial=trial, proposal=None)
+    row = msgspec.structs.replace(row, trial=trial, proposal=None, trial_experiment=experiment)
     row, said = change.publish(row, now_s, why)
     return msgspec.structs.replace(row, trial_decision=row.split.decision_id if row.split else ""), said
 
@@ -128,7 +156,7 @@ def judge(row: Row, now_s: int) -> Result:
     if trial is None:
         return row, []
     reached = msgspec.structs.replace(trial, last_minute=max(trial.last_minute, now_s // 60 - 1))
-    verdict = verdicts.judge(reached, guardrails_of(row.document), row.objective)
+    verdict = verdicts.judge(reached, shared(guardrails_of(row.document), row), row.objective)
     if verdict.kind == "harm":
         why = judged("roll-back", row, verdict)
         return _end(row, now_s, why, rest=f"its trial showed harm in {verdict.metric}")
@@ -197,6 +225,53 @@ def roll_back(row: Row, now_s: int, trigger: Trigger, cause: str) -> Result:
         return row, []
     why = Why(action="roll-back", trigger=trigger, strategy="threshold", evidence={"cause": cause}, confidence=1.0)
     return _end(row, now_s, why, rest=cause)
+
+
+def backup_of(row: Row, now_s: int) -> str:
+    """Who could answer at once if the incumbent failed: the declared backup, else who served before; "" for nobody.
+
+    An arm that rests, or that a limit or policy forbids, is no backup.
+    """
+    former = (past.incumbent for past in reversed(row.history))
+    for arm in dict.fromkeys((row.document.strategy.backup, *former)):
+        rest = row.resting.get(arm)
+        usable = arm and arm != row.incumbent and row.document.arm(arm) is not None
+        if usable and (rest is None or now_s >= rest.until_s) and not _forbidden(row, arm, now_s):
+            return arm
+    return ""
+
+
+def _forbidden(row: Row, arm: str, now_s: int) -> bool:
+    """Whether something known forbids ``arm`` to serve; what is not measured yet does not."""
+    return any(c.value is not None for c in gate(row, "promote", arm, 1.0, now_s).stops)
+
+
+def fail_over(row: Row, now_s: int, backup: str, trigger: Trigger, cause: str) -> Result:
+    """The incumbent fails critically: ``backup`` answers at once, unjudged; an open trial ends."""
+    failed_arm, opened, trial = row.incumbent, row.trial_decision, row.trial
+    admitted = tuple(arm for arm in row.admitted if arm != failed_arm)
+    row = msgspec.structs.replace(
+        row,
+        incumbent=backup,
+        admitted=admitted,
+        weights={segment: _moved(arms, failed_arm, backup) for segment, arms in row.weights.items()},
+        trial=None,
+        trial_decision="",
+        proposal=None,
+        resting=rested(row, failed_arm, now_s, cause),
+        cooldown_s=_cooldown(row, now_s),
+    )
+    evidence = {"challenger": failed_arm, "incumbent": backup, "cause": cause}
+    why = Why(action="fail-over", trigger=trigger, strategy="threshold", evidence=evidence, confidence=1.0)
+    row, said = change.publish(row, now_s, why)
+    return row, [*said, _rolled_back(row, opened, now_s)] if trial is not None else said
+
+
+def _moved(weights: dict[str, float], failed_arm: str, backup: str) -> dict[str, float]:
+    """``weights`` with the failed arm's share at the backup."""
+    share = weights.get(failed_arm, 0.0)
+    kept = {arm: weight for arm, weight in weights.items() if arm != failed_arm}
+    return {**kept, backup: kept.get(backup, 0.0) + share}
 
 
 def end_trial(row: Row, now_s: int, why: Why) -> Result:

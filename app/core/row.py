@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from app.core.budget import Budgeting
-from app.core.decision import Alternative, Impact
+from app.core.decision import Alternative, Impact, Strategy
 from app.core.document import ServiceDocument, default_document
 from app.core.evidence import Chosen
 from app.core.forecast import Spread
@@ -16,6 +16,7 @@ from app.core.levers.made_arm import Made
 from app.core.profile import Profile
 from app.core.propensity import Shares
 from app.core.quality_kept import QualityKept
+from app.core.queue import Experiment, Queue
 from app.core.savings import Savings
 from app.core.split import Split
 from app.core.stats.reward import Objective
@@ -38,7 +39,8 @@ class Tick(msgspec.Struct, frozen=True):
 class Proposal(msgspec.Struct, frozen=True, array_like=True):
     """A trial of ``arm`` waiting until ``deadline_s`` for a person (mode approve), a policy service, or both.
 
-    ``waits`` names who has not answered; ``person_deadline_s`` follows once the policy service has.
+    ``waits`` names who has not answered; ``person_deadline_s`` follows once the policy service has. ``strategy``,
+    ``idea`` and ``experiment``: where it comes from.
     """
 
     decision_id: str
@@ -48,6 +50,9 @@ class Proposal(msgspec.Struct, frozen=True, array_like=True):
     alternatives: tuple[Alternative, ...] = ()
     waits: tuple[Answerer, ...] = ("person",)
     person_deadline_s: int = 0
+    strategy: Strategy = "cost-performance"
+    idea: str = ""
+    experiment: str = ""
 
 
 class Rest(msgspec.Struct, frozen=True, array_like=True):
@@ -77,7 +82,8 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     ``paused``: keep learning, change nothing. ``split`` None: nothing was ever published for this service.
     ``trial_decision``: the decision that opened the trial. ``next_cycle_s``: when the main loop looks again.
     ``made``: arms of the document that levers made; ``tried``: keys of those that are gone. ``last_action``: of the
-    decision that published the split in force.
+    decision that published the split in force. ``queue``: what waits for its turn, ``refused`` what found no place;
+    ``trial_experiment``: the one of ``experiments`` the open trial belongs to.
     """
 
     service: str
@@ -111,6 +117,10 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     last_action: str = ""
     quality_kept: QualityKept = QualityKept()
     budgeting: Budgeting = Budgeting()
+    queue: Queue = ()
+    experiments: tuple[Experiment, ...] = ()
+    trial_experiment: str = ""
+    refused: int = 0
 
     @property
     def may_change(self) -> bool:

@@ -6,7 +6,7 @@ is obeyed. A tick lets deadlines pass. ``now_s`` is always event time: the end o
 
 import msgspec
 
-from app.core import mixing, orders, outputs, rollout, verify
+from app.core import experiments, mixing, orders, outputs, rollout, turns, verify
 from app.core.decision import Outcome, encode_outcome
 from app.core.events import NAME_PATTERN, rfc3339
 from app.core.facts import ControlFact
@@ -53,6 +53,12 @@ def without_deadlines(row: Row) -> Row:
 
 def step(row: Row, evidence: Evidence, now_s: int) -> Result:
     """One pane, one control fact or one deadline."""
+    after, said = _step(row, evidence, now_s)
+    after, told = experiments.settled(row, after, now_s)
+    return after, [*said, *told] if told else said
+
+
+def _step(row: Row, evidence: Evidence, now_s: int) -> Result:
     if isinstance(evidence, ControlFact):
         return orders.obey(row, evidence, now_s)
     if isinstance(evidence, ClosedPane):
@@ -118,14 +124,17 @@ def _expire(row: Row, now_s: int) -> Result:
 
 # ---- decide ----
 def _decide(row: Row, now_s: int, *, fresh: bool) -> Result:
-    """The open trial first, then a new one, then (with ``fresh`` evidence) the weights of the admitted arms."""
+    """The open trial first, then the queue, then the best expected gain, then (``fresh`` evidence) the weights."""
     if not row.may_change:
         return row, []
     said: list[Output] = []
     if row.trial is not None:
         row, said = rollout.judge(row, now_s)
-    elif now_s >= row.next_cycle_s and not row.cooldown_s and row.requests_per_minute > 0:
-        row, said = rollout.look(row, now_s, "time")
+    elif not row.cooldown_s and row.requests_per_minute > 0:
+        if row.queue and row.proposal is None:
+            row, said = turns.take(row, now_s)
+        elif now_s >= row.next_cycle_s:
+            row, said = rollout.look(row, now_s, "time")
     if said or not fresh or row.document.policy != "mix":
         return row, said
     return mixing.reweigh(row, now_s)

@@ -91,6 +91,8 @@ class Heard(msgspec.Struct, frozen=True):
     status: str = ""
     finding_id: str = ""
     detail: str = ""
+    analyzer: str = ""
+    metric: str = ""
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode

@@ -95,6 +95,10 @@ def _roll_back(d: Decision) -> str:
     return f"{challenger(d)} is rolled back{where(d)}, {incumbent(d)} answers again"
 
 
+def _fail_over(d: Decision) -> str:
+    return f"{challenger(d)} fails{where(d)}, {incumbent(d)} answers at once (not judged)"
+
+
 def _frozen(d: Decision) -> str:
     by = f" by {d.evidence['actor']}" if d.evidence.get("actor") else ""
     return f"The service is frozen{by}, {_withdrawn(d) if _is_withdrawn(d) else 'the split stays as it is'}"
@@ -152,6 +156,7 @@ _WHAT: dict[Action, Callable[[Decision], str]] = {
     "admit": lambda d: f"{challenger(d)} is admitted{where(d)}",
     "promote": lambda d: f"{challenger(d)} takes over from {incumbent(d)}{where(d)}",
     "roll-back": _roll_back,
+    "fail-over": _fail_over,
     "freeze": _frozen,
     "unfreeze": lambda _: "The service may be changed again",
     "move-weights": _weights,
@@ -171,6 +176,7 @@ _TO: dict[Action, Callable[[Decision], str]] = {
     "admit": lambda d: f"admit {challenger(d)}{where(d)}",
     "promote": lambda d: f"let {challenger(d)} take over from {incumbent(d)}{where(d)}",
     "roll-back": lambda d: f"roll back{where(d)}, {incumbent(d)} goes on",
+    "fail-over": lambda d: f"let {incumbent(d)} answer instead of {challenger(d)}{where(d)}",
     "freeze": lambda _: "freeze the service",
     "unfreeze": lambda _: "lift the freeze",
     "move-weights": lambda d: f"move weights{where(d)}",

@@ -54,7 +54,7 @@ def _why_not(view: View, candidate: Candidate, points: list[Point]) -> str:
     better = dominated_by(at, points) if at is not None else ""
     if better:
         return f"{better} is at least as good in quality, cost and latency, and better in one"
-    return _too_dear(view.document, candidate)
+    return _too_dear(view.document, candidate) if view.need in ("", "cost", "tuning") else ""
 
 
 def _too_dear(document: ServiceDocument, candidate: Candidate) -> str:

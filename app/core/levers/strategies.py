@@ -38,17 +38,17 @@ def ideas(view: View) -> Ideas:
         worth += found
         others |= {alternative.arm: alternative for alternative in left}
     helping = [c for c in worth if helps(c, view.need)]
-    others |= {c.arm: Alternative(c.arm, f"nothing known says that it helps with {view.need}") for c in worth}
+    others |= {c.arm: Alternative(c.arm, f"it is known not to help with {view.need}") for c in worth}
     for candidate in helping:
         others.pop(candidate.arm, None)
     return _ordered(helping, view), list(others.values())
 
 
 def helps(candidate: Candidate, need: Need) -> bool:
-    """Whether a candidate may mend what is wrong: known to, or made for it."""
+    """Whether a candidate may mend what is wrong: known to, or not known yet, or made for it."""
     known = candidate.expected.get(need)
     if need in ("latency", "cost"):
-        return known is not None and known.estimate < 0
+        return known is None or known.estimate < 0
     if need == "tuning":
         return candidate.strategy == "adaptive-tuning"
     return known is None or known.estimate > 0 if need == "quality" else True
@@ -57,7 +57,7 @@ def helps(candidate: Candidate, need: Need) -> bool:
 def _ordered(worth: list[Candidate], view: View) -> list[Candidate]:
     """By gain (or by what is needed), equal ones in the order of their levers; own orders of a lever are kept."""
     if view.need in ("latency", "cost"):
-        return sorted(worth, key=lambda c: c.expected[view.need].estimate)
+        return sorted(worth, key=lambda c: c.expected[view.need].estimate if view.need in c.expected else 0.0)
     if view.need == "quality":
         return sorted(worth, key=lambda c: -c.expected["quality"].estimate if "quality" in c.expected else 0.0)
     if view.document.strategy.choose == "knee" or view.document.strategy.name == "a_b_testing":

@@ -33,9 +33,28 @@ _NEEDS: tuple[tuple[str, Need], ...] = (
 """What a metric's name begins with, and what it asks for."""
 
 
+_SPOKEN: tuple[tuple[str, Need], ...] = (
+    ("latency", "latency"),
+    ("duration", "latency"),
+    ("performance", "latency"),
+    ("cost", "cost"),
+    ("budget", "cost"),
+    ("spend", "cost"),
+    ("quality", "quality"),
+    ("error", "errors"),
+    ("failure", "errors"),
+)
+
+
 def need_of(metric: str) -> Need:
     """What a finding about ``metric`` asks for; "" when no arm can help (traffic, waste, drift)."""
     return next((need for start, need in _NEEDS if metric.startswith(start)), "")
+
+
+def need_in(words: str) -> Need:
+    """What somebody else's words for a problem ask for: ``latency_anomaly``, ``cost_overrun``, ``budget``..."""
+    lower = words.lower()
+    return next((need for start, need in _SPOKEN if start in lower), "")
 
 
 def response(severity: str, *, trial: bool, incumbent: bool, backup: bool) -> Response:
