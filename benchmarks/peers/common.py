@@ -94,7 +94,8 @@ class Sums:
         self.tokens += answer.tokens.input + answer.tokens.output
         if answer.status != "ok":
             self.errors += 1
-        self.most = max(self.most, latency)
+        if latency > self.most:
+            self.most = latency
         index = int(log(latency) * SCALE) if latency >= 1 else 0
         histogram = self.histogram
         histogram[index] = histogram.get(index, 0) + 1

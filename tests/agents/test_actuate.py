@@ -494,3 +494,30 @@ class TestTheLog:
         world.publish(split(1))
         assert world.engine.cut().point == before
         world.engine.committed(before)
+
+
+@pytest.mark.parametrize(
+    ("able", "wanted", "missing"),
+    [
+        (("weights",), trial(2), "slices"),
+        (("single_challenger",), trial(2, holdout_share=0.05), "slices"),
+        ((), split(2, weights={"*": {"big": 0.5, "small": 0.5}}), "weights"),
+    ],
+)
+async def test_what_a_gateway_cannot_do_is_refused_by_name_and_the_last_split_stays(able, wanted, missing):
+    world = World(gateway=MemoryGateway(capabilities=frozenset(able)))
+    world.publish(split(1))
+    await world.tick()
+    world.publish(wanted)
+    await world.tick()
+    accepted, refused = world.write()
+    assert types([accepted, refused]) == [ACCEPTED, FAILED]
+    assert told(refused)["error"] == f"refused: this gateway cannot do: {missing}"
+    assert world.held() == split(1)
+
+
+async def test_a_gateway_with_one_challenger_takes_a_trial_without_a_holdout():
+    world = World(gateway=MemoryGateway(capabilities=frozenset(("single_challenger",))))
+    world.publish(trial(2))
+    await world.tick()
+    assert types(world.write()) == [ACCEPTED]

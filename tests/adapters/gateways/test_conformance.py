@@ -182,3 +182,19 @@ async def test_the_actuator_brings_it_to_the_newest_split_through_every_failure(
     rig.store.clear()
     await actuate(engine, rig.gateway, now + 5)
     assert (await rig.gateway.read("bot")).split == trial(5)
+
+
+async def test_what_one_service_is_refused_does_not_touch_the_others(rig):
+    freezes = Freezes(decode_command)
+    freezes.complete()
+    engine = Actuator(Rules(gateway="g", recheck_s=5, backoff_s=1, backoff_limit_s=4), freezes)
+    bad = split(1, service="b", incumbent="nobody")
+    engine.fold(logged(split(1, service="a"), bad, split(1, service="c")))
+    await actuate(engine, rig.gateway, 0.0)
+    assert [(await rig.gateway.read(service)) is not None for service in "abc"] == [True, False, True]
+    assert engine.counts["refused"] == 1
+
+
+async def test_it_states_what_it_can_do_and_a_trial_is_among_it(rig):
+    assert rig.gateway.capabilities >= {"weights", "slices", "sticky"}
+    assert rig.gateway.plan(None, trial(1, holdout_share=0.05)).unsupported == ()
