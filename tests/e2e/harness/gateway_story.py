@@ -40,6 +40,7 @@ SERVICE, KEY = "chat", "a key for the story"
 RATE = 20.0
 IN_FLIGHT = 8
 PROMOTED_S, ROLLED_BACK_S, OUTAGE_S = 420.0, 300.0, 6.0
+# Wide tolerances: a story of some thousand requests shows the way to the gateway, not the power of the tests.
 DOCUMENT = """
 service = "chat"
 mode = "auto"
@@ -51,10 +52,14 @@ steps = [25, 50, 90, 100]
 step_minutes_min = 1
 scored_min = 30
 cooldown_minutes = 0
+[guardrails.quality]
+tolerance_points = 0.2
 [guardrails.errors]
-tolerance_points = 0.1
+tolerance_points = 0.3
 [guardrails.latency]
-tolerance_percent = 300
+tolerance_percent = 1000
+[guardrails.cost]
+tolerance_percent = 100
 """
 
 
@@ -303,7 +308,7 @@ def _count_events(figures: Figures, deployment: Deployment) -> None:
         return len(ids) >= figures.requests
 
     try:
-        until(everything, 15, "not every request was told")
+        until(everything, 90, "not every request was told")
     except AssertionError:
         pass  # the figures say so
     finally:
