@@ -4,6 +4,7 @@ import msgspec
 
 from app.core.budget import Budgeting, limited
 from app.core.budget import learned as add_spend
+from app.core.by_segment import BySegment, observed
 from app.core.cell import Cell, add_cell
 from app.core.document import default_document
 from app.core.events import is_name
@@ -41,6 +42,7 @@ def learned(row: Row, pane: ClosedPane) -> Row:
         budgeting=_budgeting(row, pane),
         mix=_mix(row, pane) if row.document.policy == "mix" else row.mix,
         spread=_spread(row, pane),
+        trial_segments=_trial_segments(row, pane),
         watch=watched(row.watch, pane, row.document.verify.deadline_minutes) if row.watch else None,
         requests_per_minute=rate,
     )
@@ -70,6 +72,12 @@ def _trial(row: Row, pane: ClosedPane) -> Trial | None:
                 add_cell(control, cell)
     channel = row.document.objective.score_channel
     return observe(trial, pane.number, tried, control, complete=pane.complete, channel=channel)
+
+
+def _trial_segments(row: Row, pane: ClosedPane) -> BySegment:
+    if row.trial is None or not row.document.segments.by:
+        return {}
+    return observed(row.trial_segments, row.trial, pane, row.document.objective.score_channel)
 
 
 def _mix(row: Row, pane: ClosedPane) -> Mix:

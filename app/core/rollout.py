@@ -11,6 +11,7 @@ import msgspec
 from app.core import change, outputs, proposals
 from app.core import trial as trials
 from app.core import verdict as verdicts
+from app.core.by_segment import differences, harmed, stratified
 from app.core.change import Why
 from app.core.decision import Alternative, Constraint, Outcome, Strategy, Trigger, decision_id, encode_outcome
 from app.core.experiments import shared
@@ -145,7 +146,7 @@ def _open(row: Row, now_s: int, arm: str, why: Why, experiment: str = "") -> Res
     identity = stable_id("trial", row.service, row.version + 1, arm)
     steps = tuple(step / 100 for step in row.document.trial.steps)
     trial = trials.open_trial(identity, arm, row.incumbent, now_s // 60, row.version + 1, steps)
-    row = msgspec.structs.replace(row, trial=trial, proposal=None, trial_experiment=experiment)
+    row = msgspec.structs.replace(row, trial=trial, proposal=None, trial_experiment=experiment, trial_segments={})
     row, said = change.publish(row, now_s, why)
     return msgspec.structs.replace(row, trial_decision=row.split.decision_id if row.split else ""), said
 
@@ -190,9 +191,22 @@ def _go_up(row: Row, now_s: int, action: Upwards, verdict: Verdict) -> Result:
         row, ended = _end(row, now_s, judged("roll-back", row, verdict, held.constraints), rest="")
         return row, [*refused, *ended]
     if action != "next-step":
-        return promote(row, now_s, why)
+        return _admit(row, now_s, why, verdict)
     grown = trials.next_step(trial, now_s // 60, row.version + 1)
     return change.publish(msgspec.structs.replace(row, trial=grown), now_s, why)
+
+
+def _admit(row: Row, now_s: int, why: Why, verdict: Verdict) -> Result:
+    """The arm takes over, unless it is certainly worse in a segment that would have to follow (Simpson's paradox)."""
+    found = differences(row.trial_segments, row.document.guardrails.alpha)
+    told = {"segments": msgspec.to_builtins(found), "within_segments": stratified(found)} if found else {}
+    why = msgspec.structs.replace(why, evidence={**why.evidence, **told})
+    worse = harmed(found, row.document.guardrails.quality.tolerance)
+    if not worse or row.document.policy == "mix":  # a mix has weights of its own in each segment
+        return promote(row, now_s, why)
+    cause = f"better on the whole, but its scores are certainly lower in {', '.join(worse)}"
+    why = judged("roll-back", row, verdict)
+    return _end(row, now_s, msgspec.structs.replace(why, evidence={**why.evidence, **told, "cause": cause}), rest=cause)
 
 
 def forbids(row: Row, now_s: int) -> str | None:

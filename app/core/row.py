@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from app.core.budget import Budgeting
+from app.core.by_segment import BySegment
 from app.core.decision import Alternative, Impact, Strategy
 from app.core.document import ServiceDocument, default_document
 from app.core.evidence import Chosen
@@ -83,7 +84,8 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     ``trial_decision``: the decision that opened the trial. ``next_cycle_s``: when the main loop looks again.
     ``made``: arms of the document that levers made; ``tried``: keys of those that are gone. ``last_action``: of the
     decision that published the split in force. ``queue``: what waits for its turn, ``refused`` what found no place;
-    ``trial_experiment``: the one of ``experiments`` the open trial belongs to.
+    ``trial_segments``: scores of
+    the open trial by segment; ``trial_experiment``: the one of ``experiments`` the open trial belongs to.
     """
 
     service: str
@@ -121,6 +123,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     experiments: tuple[Experiment, ...] = ()
     trial_experiment: str = ""
     refused: int = 0
+    trial_segments: BySegment = {}
 
     @property
     def may_change(self) -> bool:

@@ -4,8 +4,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from app.core import commands
+from app.core import commands, rollout
+from app.core.by_segment import Pair
+from app.core.change import Why
 from app.core.commands import COMMAND, Command
 from app.core.cycle import TRANSITIONS, State, passage, state_of
 from app.core.document import from_object
@@ -15,6 +19,8 @@ from app.core.profile import Profile
 from app.core.queue import MAX_QUEUE, Queued, joined
 from app.core.row import Row, Tick, new_row
 from app.core.service import step
+from app.core.stats.reference import Sums
+from app.core.verdict import Verdict
 from app.core.verify import Watch
 from app.core.weights import Mix
 
@@ -263,6 +269,52 @@ def test_states_are_named_in_the_decision():
     _, outputs = step(row_of(), control("optimize-now", {}), NOW_S)
     data = msgspec.json.decode(outputs[0].data)
     assert (data["evidence"]["state"], data["trigger"], data["cycle"]) == ("deploying", "on-demand", 1)
+
+
+# ---- any order of events ----
+EVENTS: list[Any] = [
+    Tick(), finding("critical", "latency_ms"), finding("critical", "quality_judge", "cheap"), finding("high", "cost_usd"),
+    finding("high", "model", analyzer="drift"), finding("warning", "quality_judge"), alert("high", alert_type="latency_anomaly"),
+    alert("critical", category="security"), control("experiment.start", {"arms": ["cheap", "good"]}),
+    control("experiment.stop", {}), control("optimize-now", {}), control("promote", {}), control("abort", {}),
+    control("rollback", {}), control("approve", {}), control("reject", {}), control("freeze", {}), control("pause", {}),
+    control("resume", {}), control("set-mode", {"mode": "approve"}), control("set-mode", {"mode": "auto"}),
+]  # fmt: skip
+
+
+@pytest.mark.simulation
+@settings(max_examples=25, deadline=None)
+@given(script=st.lists(st.tuples(st.sampled_from(EVENTS), st.sampled_from([0, 60, 900])), max_size=25), data=st.data())
+def test_stopped_after_any_prefix_and_resumed_it_says_the_same_bytes(script, data):
+    cut = data.draw(st.integers(0, len(script)))
+
+    def run(stop: int | None) -> tuple[bytes, list[Output]]:
+        row, now_s, told = row_of(**BACKUP), NOW_S, []
+        for i, (evidence, later_s) in enumerate(script):
+            if i == stop:
+                row = msgspec.msgpack.decode(msgspec.msgpack.encode(row), type=Row)
+            now_s += later_s
+            before = state_of(row)
+            row, outputs = step(row, evidence, now_s)
+            told += outputs
+            way = passage(before, state_of(row))
+            assert all(b in TRANSITIONS[a] for a, b in zip((before, *way), way, strict=False))
+            assert len(row.queue) <= MAX_QUEUE and (row.trial is None or row.document.arm(row.trial.arm) is not None)
+            assert {turn.experiment for turn in row.queue if turn.arm} <= {e.id for e in row.experiments}
+        return msgspec.msgpack.encode(row), told
+
+    assert run(cut) == run(None)
+
+
+@pytest.mark.parametrize(("policy", "action"), [("single", "roll-back"), ("mix", "promote")])
+def test_an_arm_that_is_certainly_worse_in_a_segment_does_not_take_over(policy, action):
+    worse = {"complaint": Pair(Sums(2000, 1000.0, 1000.0), Sums(2000, 1600.0, 1600.0))}
+    row = msgspec.structs.replace(row_of(trial="cheap", policy=policy), trial_segments=worse)
+    row, outputs = rollout._admit(row, NOW_S, Why(action="promote", trigger="time"), Verdict())
+    data = msgspec.json.decode(outputs[0].data)
+    assert data["action"] == action
+    assert data["evidence"]["segments"]["complaint"]["estimate"] == pytest.approx(-0.3)
+    assert ("certainly lower in complaint" in data["rationale"]) == (policy == "single")
 
 
 def test_fail_over_in_a_mix_takes_the_failed_arm_out():
