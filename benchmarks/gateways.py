@@ -88,7 +88,7 @@ def kill_drill(kafka: Broker, folder: Path, records: int) -> str:
         sent = _backlog(deployment, records)
         with _running(deployment, folder / "drill.log"):
             until(lambda: gateway.held("bot") == trial(2), 120, f"no trial; see {folder}/drill.log")
-            lag = _lag(port)
+            lag = sent - _counted(port)
             CommandLog(deployment.settings).send(Command(service="bot", command="freeze", args=Freeze()))
             began = time.monotonic()
             until(lambda: gateway.held("bot") == split(2, frozen=True), 120, "the freeze did not reach the gateway")
@@ -115,10 +115,11 @@ def _backlog(deployment: Deployment, records: int) -> int:
     return records
 
 
-def _lag(port: int) -> int:
+def _counted(port: int) -> int:
+    """Events counted so far, as /metrics has it."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         lines = answer.read().decode().splitlines()
-    return int(sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("llm_optimizer_lag_records{")))
+    return int(sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("llm_optimizer_ingest_counted")))
 
 
 @contextmanager

@@ -207,6 +207,8 @@ def _variance(closed: Contrast, slope: float, *, bounded: bool, floor: float) ->
     if not (trial.scores or control.scores):
         return single, df
     squares, groups = _clustered(trial.scores, control.scores, slope)
+    if groups == 0:  # every block had two groups or more (``_usable``), and not one of them differed: no errors at all
+        return single, df
     if groups < 2:
         return math.inf, 0.0
     covered = (trial.grouped + control.grouped) / (trial.n + control.n)

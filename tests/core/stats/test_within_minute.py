@@ -167,3 +167,23 @@ def test_any_input_gives_a_finite_or_an_empty_answer_and_survives_storage(minute
         assert math.isfinite(found.estimate)
         assert found.variance >= 0
         assert found.n >= 0
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_sticky_sessions_that_never_differ_are_as_sure_as_requests_that_never_do(value):
+    """A service without a single error could never end a trial: no session group had a score to tell apart."""
+    grouped = plain = Contrast()
+    for _ in range(40):
+        groups = tuple((group, 4, 4 * value) for group in range(10))
+        grouped = observe(
+            grouped, Sample(40, 40 * value, 40 * value, groups), Sample(40, 40 * value, 40 * value, groups)
+        )
+        plain = observe(plain, Sample(40, 40 * value, 40 * value), Sample(40, 40 * value, 40 * value))
+    assert difference(grouped, bounded=True) == difference(plain, bounded=True)
+    assert difference(grouped, bounded=True).variance < 0.01
+
+
+def test_sessions_of_one_group_still_say_nothing():
+    alone = ((7, 40, 0.0),)
+    contrast = observe(Contrast(), Sample(40, 0.0, 0.0, alone), Sample(40, 0.0, 0.0, alone))
+    assert difference(contrast, bounded=True).n == 0.0

@@ -223,7 +223,7 @@ def tell(broker: Broker, folder: Path, port: int) -> Figures:
     """Play the story; ``port`` is free for the worker's web server."""
     deployment = deploy(
         broker, "litellm", folder, gateway__kind="desired", gateway__desired_key=KEY, web__port=str(port),
-        ingest__lateness_s="300", ingest__ahead_s="300", topics__spans="", ingest__idle_s="3600",
+        ingest__lateness_s="120", ingest__ahead_s="120", topics__spans="", ingest__idle_s="3600",
     )  # fmt: skip
     began = time.time()
     clock = Clock(began=began, base=began - 12 * 3600 - began % 60, rate=RATE)
