@@ -86,11 +86,14 @@ class PolicyAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class ExperimentStart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """experiment.start: try these arms in turn against the arm that serves."""
+    """experiment.start: try these arms in turn against the arm that serves. ``scored_max``: scored answers each
+    slice of a trial gets at most (0: open end); then it is decided by O'Brien-Fleming bounds.
+    """
 
     arms: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=8)]
     name: Annotated[str, Meta(max_length=200)] = ""
     hypothesis: Annotated[str, Meta(max_length=1000)] = ""
+    scored_max: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
 
 
 class ExperimentStop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

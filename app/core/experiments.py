@@ -38,7 +38,7 @@ def start(row: Row, identity: str, asked: ExperimentStart, actor: str, now_s: in
     if queue is None:
         raise CommandError(f"experiment.start: {len(row.queue)} trials wait at {row.service} already, at most 8 may")
     arms = tuple(turn.arm for turn in turns)
-    one = Experiment(identity, asked.name, asked.hypothesis, row.incumbent, arms, now_s)
+    one = Experiment(identity, asked.name, asked.hypothesis, row.incumbent, arms, now_s, scored_max=asked.scored_max)
     row = msgspec.structs.replace(row, queue=queue, experiments=(*row.experiments, one), next_cycle_s=0)
     return row, [_started(row, one, now_s)]
 

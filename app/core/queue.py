@@ -55,7 +55,9 @@ class Tried(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Experiment(msgspec.Struct, frozen=True, array_like=True):
-    """Arms tried in turn against ``control``, who served when it began at ``since_s`` (epoch seconds)."""
+    """Arms tried in turn against ``control``, who served when it began at ``since_s`` (epoch seconds). ``scored_max``:
+    planned maximum of scored answers a slice (0: none), of which ``looks`` were made at the trial of ``looked_at``.
+    """
 
     id: str
     name: str
@@ -64,3 +66,7 @@ class Experiment(msgspec.Struct, frozen=True, array_like=True):
     arms: tuple[str, ...]
     since_s: int
     tried: tuple[Tried, ...] = ()
+    scored_max: int = 0
+    looked_at: str = ""
+    looks: int = 0
+    better: bool = False

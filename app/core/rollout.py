@@ -20,6 +20,7 @@ from app.core.ideas import expected_of, next_ideas
 from app.core.ids import stable_id
 from app.core.levers.lever import Candidate, Need
 from app.core.outputs import Output
+from app.core.planned import looked
 from app.core.policy.gate import gate
 from app.core.queue import Queued
 from app.core.reasons import guardrails_of, judged, opening
@@ -157,7 +158,7 @@ def judge(row: Row, now_s: int) -> Result:
     if trial is None:
         return row, []
     reached = msgspec.structs.replace(trial, last_minute=max(trial.last_minute, now_s // 60 - 1))
-    verdict = verdicts.judge(reached, shared(guardrails_of(row.document), row), row.objective)
+    row, verdict = looked(row, verdicts.judge(reached, shared(guardrails_of(row.document), row), row.objective))
     if verdict.kind == "harm":
         why = judged("roll-back", row, verdict)
         return _end(row, now_s, why, rest=f"its trial showed harm in {verdict.metric}")
