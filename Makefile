@@ -127,6 +127,11 @@ litellm: ## Install LiteLLM (540 MB) into an environment of its own, for its end
 protos: .venv/.dev ## Make the Python stubs of schemas/proto again
 	@$(BIN)/python deploy/protos.py
 
+.PHONY: reference
+reference: .venv/.dev ## Write docs/reference and docs/metrics.md again from the code
+	@$(BIN)/python -m app.api.reference
+	@$(BIN)/python -m app.adapters.telemetry.page
+
 .PHONY: lock
 lock: .venv/.dev ## Resolve the dependencies again into the two lock files
 	@deploy/lock.sh

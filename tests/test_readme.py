@@ -21,7 +21,7 @@ from app.topics import declared
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-LONG = ("make", "python -m app.sim.orchestrator", "llm-optimizer worker")
+LONG = ("make", "python -m app.sim.orchestrator", "llm-optimizer worker", "curl")
 
 
 def blocks(language):
@@ -52,7 +52,7 @@ def session(tmp_path_factory):
                 name, _, value = line.removeprefix("export ").partition("=")
                 broker = cluster.bootstrap_servers
                 patch.setenv(name, broker if name.endswith("BOOTSTRAP_SERVERS") else value)
-            elif not line.startswith(LONG):
+            elif not (line.startswith(LONG) or line == "llm-optimizer serve"):
                 words = shlex.split(line)
                 assert words[0] == "llm-optimizer", line
                 typed.append((line, output, CliRunner().invoke(cli, words[1:])))

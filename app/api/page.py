@@ -42,7 +42,7 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     right = operation.get("x-right")
     rows = "".join(
         f"<tr><td><code>{escape(p['name'])}</code></td><td>{p['in']}{', required' if p['required'] else ''}</td>"
-        f"<td>{escape(_kind(p['schema']))}</td><td>{escape(p.get('description', ''))}</td></tr>"
+        f"<td>{escape(kind_of(p['schema']))}</td><td>{escape(p.get('description', ''))}</td></tr>"
         for p in operation["parameters"]
     )
     body = operation.get("requestBody")
@@ -59,29 +59,30 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
 
 
 def _media(content: dict[str, Any]) -> str:
-    return ", ".join(f"<code>{escape(kind)}</code> {_link(_kind(c['schema']))}" for kind, c in content.items())
+    return ", ".join(f"<code>{escape(kind)}</code> {_link(kind_of(c['schema']))}" for kind, c in content.items())
 
 
 def _link(kind: str) -> str:
     return f'<a href="#{escape(kind)}">{escape(kind)}</a>' if kind[:1].isupper() else escape(kind)
 
 
-def _kind(schema: dict[str, Any]) -> str:
+def kind_of(schema: dict[str, Any]) -> str:
+    """The type of a schema in words."""
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
     if "enum" in schema:
         return "one of " + ", ".join(str(value) or '""' for value in schema["enum"])
     if "anyOf" in schema:
-        return " or ".join(_kind(option) for option in schema["anyOf"])
+        return " or ".join(kind_of(option) for option in schema["anyOf"])
     if schema.get("type") == "array":
-        return f"list of {_kind(schema.get('items') or {})}"
+        return f"list of {kind_of(schema.get('items') or {})}"
     return str(schema.get("type", "any"))
 
 
 def _schema(name: str, schema: dict[str, Any]) -> str:
     required = set(schema.get("required", ()))
     rows = "".join(
-        f"<tr><td><code>{escape(field)}</code></td><td>{_link(_kind(kind))}</td>"
+        f"<tr><td><code>{escape(field)}</code></td><td>{_link(kind_of(kind))}</td>"
         f"<td>{'' if field in required else 'optional'}</td></tr>"
         for field, kind in schema.get("properties", {}).items()
     )

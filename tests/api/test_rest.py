@@ -1,3 +1,7 @@
+import re
+import shlex
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -234,3 +238,19 @@ async def test_health_page_and_document_need_no_credentials(model):
         page = (await running.ask("GET", "/docs"))[1].decode()
         assert "<script" not in page
         assert "http://" not in page and "https://" not in page
+
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+CURLS = re.findall(r"^\$ curl -s (.*)$", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", CURLS)
+async def test_what_the_readme_asks_is_answered(model, line):
+    words = shlex.split(line.replace("support-chat", "chat"))
+    url = next(word for word in words if word.startswith("http://127.0.0.1:8088/"))
+    data = words[words.index("-d") + 1] if "-d" in words else None
+    async with api(model) as running:
+        path = url.removeprefix("http://127.0.0.1:8088")
+        more = {"data": data, "headers": {"Content-Type": "application/json"}} if data else {}
+        status, _, _ = await running.ask("POST" if data else "GET", path, **more)
+        assert status in {200, 202}
