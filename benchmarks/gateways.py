@@ -2,8 +2,8 @@
 
 1. Propagation: how long a split takes from the first call with it to the gateway's yes, per adapter, reference servers
    on loopback.
-2. Kill drill: ``records`` responses wait for ingest, optimize does not run, a trial is open; from the acknowledged freeze
-   command to the gateway without the trial.
+2. Kill drill: ``records`` responses wait for ingest, optimize does not run, a trial is open; from the acknowledged
+   freeze command to the gateway without the trial.
 3. LiteLLM, where it is installed (make litellm): the story of ``tests/e2e/harness/gateway_story.py``.
 
 A real Kafka of its own where Java and Maven are there (LLM_OPTIMIZER_TEST_KAFKA=real), else the mock cluster.
@@ -23,7 +23,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
-import msgspec
 from confluent_kafka import Producer
 
 from app.adapters.gateways.desired import DesiredGateway, DesiredState
@@ -62,7 +61,7 @@ async def propagation() -> list[str]:
         await grpc_gateway.close()
         await grpc_server.stop(None)
     desired = DesiredState(time.monotonic)
-    return [*lines, await _measured(DesiredGateway(desired)) + " (offering; fetching: see LiteLLM)"]
+    return [*lines, await _measured(DesiredGateway(desired)), "", "`desired` offers; what fetching takes shows below."]
 
 
 async def _measured(gateway: Gateway) -> str:
@@ -111,7 +110,8 @@ def _backlog(deployment: Deployment, records: int) -> int:
                 break
             except BufferError:
                 producer.poll(0.1)
-    assert producer.flush(120) == 0
+    if left := producer.flush(120):
+        raise RuntimeError(f"{left} records were not acknowledged")
     return records
 
 
@@ -137,53 +137,60 @@ def _running(deployment: Deployment, log: Path) -> Iterator[None]:
 # ---- the report
 def story_lines(figures: gateway_story.Figures) -> list[str]:
     """The story's figures as lists and a table."""
-    stamped = sorted(figures.first_stamped_s)
     tests, least = len(figures.shares), min((p for *_, p in figures.shares), default=1.0)
-    promoted = f"{figures.promoted_s:.0f} s" if figures.promoted_s is not None else "**not within the time given**"
-    taken_back = f"{figures.rolled_back_s:.0f} s" if figures.rolled_back_s is not None else "**not in the time given**"
-    lines = [
-        f"- {figures.requests} requests through LiteLLM, {figures.failed} failed; {figures.events} events told, "
-        f"{figures.duplicates} of them twice",
-        f"- the cheaper model serves after {promoted}, the bad one is taken back after {taken_back} "
-        f"(wall clock; event time runs {gateway_story.RATE:g} times as fast)",
-        f"- split on the log to the first response stamped with its version: "
-        f"{stamped[len(stamped) // 2]:.2f} s in the middle, {stamped[-1]:.2f} s at most, {len(stamped)} splits (goal: 5 s)"
-        if stamped
-        else "- no split was seen in a response",
-        f"- {tests} exact binomial tests of observed shares against those asked for: least p-value {least:.3g} "
-        f"(by chance one of {tests} is below {1 / max(1, tests):.2g})",
-        f"- provider outage of {gateway_story.OUTAGE_S:g} s: {figures.outage_requests} requests drawn for it, "
+    said = (
+        f"{figures.requests} requests through LiteLLM, {figures.failed} failed; "
+        f"{figures.events} events told, {figures.duplicates} of them twice",
+        f"the cheaper model serves after {_after(figures.promoted_s)}; one whose quality drops on trial is taken back "
+        f"{_after(figures.rolled_back_s)} after the drop (wall clock; event time runs {gateway_story.RATE:g} times as fast)",
+        f"split on the log to the first response stamped with its version: {_stamped(figures.first_stamped_s)} (goal: 5 s)",
+        f"{tests} exact binomial tests of observed shares against those asked for: least p-value {least:.3g}",
+        f"provider outage of {gateway_story.OUTAGE_S:g} s: {figures.outage_requests} requests drawn for it, "
         f"{figures.outage_elsewhere} answered by another arm, {figures.outage_failed} failed",
-        f"- outcomes: {figures.accepted} accepted, {figures.verified} verified by traffic",
+        f"outcomes: {figures.accepted} accepted, {figures.verified} verified by traffic",
+    )
+    rows = (f"| {v} | {name} | {a:.4f} | {o:.4f} | {n} | {p:.3f} |" for v, name, a, o, n, p in figures.shares)
+    return [
+        *(f"- {line}" for line in said),
         "",
         "| version | slice and arm | asked | observed | requests | p |",
         "|---|---|---|---|---|---|",
+        *rows,
+        "",
+        "Decisions, in order:",
+        "",
+        *(f"{number}. {step}" for number, step in enumerate(figures.steps, 1)),
     ]
-    rows = (f"| {v} | {name} | {a:.4f} | {o:.4f} | {n} | {p:.3f} |" for v, name, a, o, n, p in figures.shares)
-    return [*lines, *rows, "", "Decisions, in order:", "", *(f"{i}. {step}" for i, step in enumerate(figures.steps, 1))]
+
+
+def _after(seconds: float | None) -> str:
+    return "**more than the time given**" if seconds is None else f"{seconds:.0f} s"
+
+
+def _stamped(seconds: list[float]) -> str:
+    if not seconds:
+        return "none was seen"
+    return f"{statistics.median(seconds):.2f} s in the middle, {max(seconds):.2f} s at most, {len(seconds)} splits"
 
 
 def main(records: int) -> None:
     """Measure, print and keep."""
-    report = ["# Gateways, measured", "", f"`python -m benchmarks.gateways` on {os.cpu_count()} cores, load average "
-              f"{os.getloadavg()[0]:.1f} at the start, broker: {asked()}.", "", "## Propagation, per adapter", "",
-              "| adapter | splits | median | longest |", "|---|---|---|---|"]  # fmt: skip
+    machine = f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} at the start, broker: {asked()}"
+    report = ["# Gateways, measured", "", f"`python -m benchmarks.gateways` on {machine}.", ""]
+    report += ["## Propagation, per adapter", "", "| adapter | splits | median | longest |", "|---|---|---|---|"]
     report += asyncio.run(propagation())
     with tempfile.TemporaryDirectory(prefix="gateways-") as name, broker() as kafka:
-        report += ["", "## Kill drill", "", kill_drill(kafka, Path(name), records)]
-        report += ["", "## A real LiteLLM", ""]
-        if PROGRAM.exists():
-            folder = Path(name) / "story"
-            folder.mkdir()
-            figures = gateway_story.tell(kafka, folder, free_port())
-            sys.stderr.write(msgspec.json.encode(figures).decode() + "\n")
-            report += story_lines(figures)
-        else:
-            report.append("not installed here: `make litellm`")
+        report += ["", "## Kill drill", "", kill_drill(kafka, Path(name), records), "", "## A real LiteLLM", ""]
+        report += _story(kafka, Path(name) / "story") if PROGRAM.exists() else ["not installed here: `make litellm`"]
     text = "\n".join(report) + "\n"
     EVIDENCE.parent.mkdir(parents=True, exist_ok=True)
     EVIDENCE.write_text(text)
     sys.stdout.write(text)
+
+
+def _story(kafka: Broker, folder: Path) -> list[str]:
+    folder.mkdir()
+    return story_lines(gateway_story.tell(kafka, folder, free_port()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One story at a real LiteLLM: a cheaper model is tried, goes up and serves; a bad one is taken back; a provider fails.
+"""One story at a real LiteLLM: a cheaper model goes up and serves, one that turns bad is taken back, a provider fails.
 
 Real broker or mock cluster, real worker, real proxy, providers over HTTP. Event time runs ``RATE`` times as fast as the
 wall's. What is measured is returned as ``Figures``; nothing is asserted here.
@@ -227,7 +227,7 @@ def tell(broker: Broker, folder: Path, port: int) -> Figures:
     )  # fmt: skip
     began = time.time()
     clock = Clock(began=began, base=began - 12 * 3600 - began % 60, rate=RATE)
-    providers = {"large": Provider(), "small": Provider(), "tiny": Provider(quality=0.4)}
+    providers = {"large": Provider(), "small": Provider(), "tiny": Provider()}
     prices = {"large": 1e-5, "small": 1e-6, "tiny": 2e-7}
     env = {
         "LLM_OPTIMIZER_URL": f"http://127.0.0.1:{port}", "LLM_OPTIMIZER_KEY": KEY,
@@ -249,6 +249,9 @@ def _play(there: Providers, proxy: Proxy, deployment: Deployment, clock: Clock) 
         if log.await_(lambda: log.did("promote", "small"), PROMOTED_S):
             figures.promoted_s = time.monotonic() - began
         commands.send(Command(service=SERVICE, command="configure", args=Configure(document("large", "small", "tiny"))))
+        log.await_(lambda: log.did("open-trial", "tiny"), ROLLED_BACK_S)
+        time.sleep(2)
+        there.arms["tiny"].quality = 0.4
         began = time.monotonic()
         if log.await_(lambda: log.did("roll-back", "tiny"), ROLLED_BACK_S):
             figures.rolled_back_s = time.monotonic() - began
@@ -285,7 +288,7 @@ def _measure(figures: Figures, answers: list[Answer], log: Log) -> None:
         known.add(split.version)
         stamped = [a for a in answers if a.version == split.version]
         later = [a.at - at for a in answers if a.version >= split.version]
-        if later:
+        if later and at > answers[0].at:  # a split from before the first request waits for traffic, not for the gateway
             figures.first_stamped_s.append(max(0.0, min(later)))
         for (slice_, arm), asked in expected_shares(split).items():
             n = sum(1 for a in stamped if (a.slice, a.arm) == (slice_, arm))
