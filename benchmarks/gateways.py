@@ -139,14 +139,20 @@ def story_lines(figures: gateway_story.Figures) -> list[str]:
     """The story's figures as lists and a table."""
     tests, least = len(figures.shares), min((p for *_, p in figures.shares), default=1.0)
     said = (
-        f"{figures.requests} requests through LiteLLM, {figures.failed} failed; "
-        f"{figures.events} events told, {figures.duplicates} of them twice",
-        f"the cheaper model serves after {_after(figures.promoted_s)}; one whose quality drops on trial is taken back "
-        f"{_after(figures.rolled_back_s)} after the drop (wall clock; event time runs {gateway_story.RATE:g} times as fast)",
+        (
+            f"{figures.requests} requests through LiteLLM, {figures.failed} failed; "
+            f"{figures.events} events told, {figures.duplicates} of them twice"
+        ),
+        (
+            f"the cheaper model serves after {_after(figures.promoted_s)}; one whose quality drops on trial is taken back "
+            f"{_after(figures.rolled_back_s)} after the drop (wall clock; event time runs {gateway_story.RATE:g} times as fast)"
+        ),
         f"split on the log to the first response stamped with its version: {_stamped(figures.first_stamped_s)} (goal: 5 s)",
         f"{tests} exact binomial tests of observed shares against those asked for: least p-value {least:.3g}",
-        f"provider outage of {gateway_story.OUTAGE_S:g} s: {figures.outage_requests} requests drawn for it, "
-        f"{figures.outage_elsewhere} answered by another arm, {figures.outage_failed} failed",
+        (
+            f"provider outage of {gateway_story.OUTAGE_S:g} s: {figures.outage_requests} requests drawn for it, "
+            f"{figures.outage_elsewhere} answered by another arm, {figures.outage_failed} failed"
+        ),
         f"outcomes: {figures.accepted} accepted, {figures.verified} verified by traffic",
     )
     rows = (f"| {v} | {name} | {a:.4f} | {o:.4f} | {n} | {p:.3f} |" for v, name, a, o, n, p in figures.shares)
