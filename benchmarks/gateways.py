@@ -138,6 +138,7 @@ def _running(deployment: Deployment, log: Path) -> Iterator[None]:
 def story_lines(figures: gateway_story.Figures) -> list[str]:
     """The story's figures as lists and a table."""
     tests, least = len(figures.shares), min((p for *_, p in figures.shares), default=1.0)
+    rate, stamped = f"{gateway_story.RATE:g}", _stamped(figures.first_stamped_s)
     said = (
         (
             f"{figures.requests} requests through LiteLLM, {figures.failed} failed; "
@@ -145,9 +146,9 @@ def story_lines(figures: gateway_story.Figures) -> list[str]:
         ),
         (
             f"the cheaper model serves after {_after(figures.promoted_s)}; one whose quality drops on trial is taken back "
-            f"{_after(figures.rolled_back_s)} after the drop (wall clock; event time runs {gateway_story.RATE:g} times as fast)"
+            f"{_after(figures.rolled_back_s)} after the drop (wall clock; event time runs {rate} times as fast)"
         ),
-        f"split on the log to the first response stamped with its version: {_stamped(figures.first_stamped_s)} (goal: 5 s)",
+        f"from the split on the log to the first response stamped with it: {stamped} (goal: 5 s)",
         f"{tests} exact binomial tests of observed shares against those asked for: least p-value {least:.3g}",
         (
             f"provider outage of {gateway_story.OUTAGE_S:g} s: {figures.outage_requests} requests drawn for it, "
