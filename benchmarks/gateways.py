@@ -156,7 +156,8 @@ def story_lines(figures: gateway_story.Figures) -> list[str]:
         ),
         f"outcomes: {figures.accepted} accepted, {figures.verified} verified by traffic",
     )
-    rows = (f"| {v} | {name} | {a:.4f} | {o:.4f} | {n} | {p:.3f} |" for v, name, a, o, n, p in figures.shares)
+    cells = ((v, name.replace("|", " "), *rest) for v, name, *rest in figures.shares)
+    rows = (f"| {v} | {name} | {a:.4f} | {o:.4f} | {n} | {p:.3f} |" for v, name, a, o, n, p in cells)
     return [
         *(f"- {line}" for line in said),
         "",
