@@ -6,6 +6,7 @@ import logging
 import signal
 from pathlib import Path
 
+from app.adapters.codec.avro import AvroReader, use
 from app.adapters.kafka.admin import AdminError, KafkaAdmin, check, refusal
 from app.adapters.kafka.command_log import CommandLog
 from app.adapters.kafka.connection import aiokafka_connection
@@ -26,6 +27,7 @@ from app.api.rpc.server import RpcServer
 from app.api.select import Selector
 from app.api.server import Server
 from app.api.tokens import TokenError
+from app.factory import registry_of
 from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -107,6 +109,7 @@ async def _refresh(parts: Parts, stop: asyncio.Event) -> None:
 
 
 def _open(settings: Settings) -> Held | str:
+    use(AvroReader(registry_of(settings)))  # a registry that is down stops the feed, which tries again
     wrong = check(settings, KafkaAdmin(settings))
     return f"the topics are not as they must be:\n{refusal(wrong)}" if wrong else open_model(settings)
 

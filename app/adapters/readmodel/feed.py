@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 BATCH = 5_000
 POLL_S = 0.25
 RETRY_S = 2.0
+STOP_S = 10.0
+"""A batch takes far less; one that does not is rolled back by the end of the process."""
 SWEEP_S = 3_600.0
 
 
@@ -67,7 +69,7 @@ class Feed:
         """End after the batch in hand."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(BATCH)
+            self._thread.join(STOP_S)
 
     def wait(self, timeout_s: float) -> bool:
         """Whether the model had every record at some time within ``timeout_s``."""
