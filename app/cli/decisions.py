@@ -40,7 +40,7 @@ def decisions(
     since_s = None if since is None else _since_s(since, time.time())
     wanted = [
         event
-        for event in _all_told(options.settings())
+        for event in all_told(options.settings())
         if service in {None, event.service} and (not statuses or event.status in statuses) and _after(event, since_s)
     ]
     shown = sorted(wanted, key=lambda event: event.time)[-limit:]
@@ -61,7 +61,7 @@ def decisions(
 @click.pass_obj
 def explain(options: Options, decision_id: str, *, as_json: bool) -> None:
     """Explain the decision DECISION_ID (its first characters are enough) with its evidence and what became of it."""
-    about = [event for event in _all_told(options.settings()) if event.decision_id.startswith(decision_id)]
+    about = [event for event in all_told(options.settings()) if event.decision_id.startswith(decision_id)]
     found = sorted({event.decision_id for event in about})
     if not found:
         raise click.ClickException(
@@ -97,7 +97,7 @@ def status(options: Options, service: str | None, *, as_json: bool) -> None:
         click.echo("no service is known yet: apply a document (`llm-optimizer service apply`) or send telemetry")
 
 
-def _all_told(settings: "Settings") -> list["Told"]:
+def all_told(settings: "Settings") -> list["Told"]:
     from app.adapters.kafka.security import librdkafka
     from app.adapters.kafka.subscriber import Subscriber
     from app.adapters.readmodel.told import first_of_each, told
@@ -167,11 +167,28 @@ def _explained(about: list["Told"]) -> Iterator[str]:
         yield "\nWhat became of it"
     for event in outcomes:
         yield f"  {event.time}  {event.status}{_observed(event.data)}"
+        yield from _realised(event.data)
+
+
+def _realised(data: dict[str, Any]) -> Iterator[str]:
+    """The measured impact beside the expected one, where an outcome ends a trial."""
+    from app.core.decision import Impact
+    from app.core.explain import realised
+
+    impacts = (data.get(name) or {} for name in ("expected_impact", "realised_impact"))
+    try:
+        text = realised(*(msgspec.convert(impact, dict[str, Impact]) for impact in impacts))
+    except msgspec.ValidationError:  # of another engine version
+        return
+    if text:
+        yield f"\nRealised impact (the trial against its concurrent control)\n{text}"
 
 
 def _observed(data: dict[str, Any]) -> str:
     if data.get("error"):
         return f": {data['error']}"
+    if data.get("realised_impact"):
+        return ""
     observed, expected = data.get("observed_share"), data.get("expected_share")
     if observed is None or expected is None:
         return f" by {data.get('gateway') or 'the gateway'}"

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "status": ("app.cli.decisions:status", "Show what each service serves now, and why."),
         "decisions": ("app.cli.decisions:decisions", "List decisions and their outcomes."),
         "explain": ("app.cli.decisions:explain", "Explain one decision with its evidence."),
+        "what-if": ("app.cli.what_if:what_if", "Decide one decision again with other weights or limits."),
         "replay": ("app.cli.replay:replay", "Decide again from recorded facts, and compare."),
         "detect": ("app.cli.detect:detect", "Score a series of a CSV file for anomalies."),
         "simulate": ("app.cli.simulate:simulate", "Play a scenario against the optimizer, without Kafka."),

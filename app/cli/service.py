@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from app.core.document import ServiceDocument
 
 file_argument = click.argument("file", type=click.Path(path_type=Path))
+policies_option = click.option(
+    "--policies",
+    "policy_files",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    metavar="FILE.yaml",
+    help="Governance policies to put behind the document's own; may be repeated.",
+)
 
 
 @click.group
@@ -31,15 +39,18 @@ def service() -> None:
 @file_argument
 @click.option("--reason", default="", help="Why, for the log of decisions.")
 @click.option("--actor", default=None, help="Who says so [default: the user of this machine].")
+@policies_option
 @json_option
 @click.pass_obj
-def apply(options: Options, file: Path, reason: str, actor: str | None, *, as_json: bool) -> None:
+def apply(
+    options: Options, file: Path, reason: str, actor: str | None, policy_files: tuple[Path, ...], *, as_json: bool
+) -> None:
     """Put the document in FILE (`-` = standard input) into force. Applying it again changes nothing."""
     from app.adapters.kafka.command_log import CommandLog
     from app.core.commands import Command, Configure
     from app.core.document import diff as changes_between
 
-    document = _read(file)
+    document = _with_policies(read(file), policy_files)
     log = CommandLog(options.settings())
     changes = changes_between(log.newest_documents().get(document.service), document)
     event = ""
@@ -57,14 +68,15 @@ def apply(options: Options, file: Path, reason: str, actor: str | None, *, as_js
 
 @service.command
 @file_argument
+@policies_option
 @json_option
 @click.pass_obj
-def diff(options: Options, file: Path, *, as_json: bool) -> None:
+def diff(options: Options, file: Path, policy_files: tuple[Path, ...], *, as_json: bool) -> None:
     """Show what applying FILE would change. Changes nothing; exit code 0 either way."""
     from app.adapters.kafka.command_log import CommandLog
     from app.core.document import diff as changes_between
 
-    document = _read(file)
+    document = _with_policies(read(file), policy_files)
     changes = changes_between(CommandLog(options.settings()).newest_documents().get(document.service), document)
     if as_json:
         write_json({"service": document.service, "changes": changes})
@@ -141,7 +153,19 @@ def reference() -> None:
     click.echo(page(), nl=False)
 
 
-def _read(file: Path) -> "ServiceDocument":
+def _with_policies(document: "ServiceDocument", files: tuple[Path, ...]) -> "ServiceDocument":
+    from app.adapters.codec.policies import read_policies, with_policies
+
+    for file in files:
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeError) as error:
+            raise click.ClickException(f"cannot read {file}: {error}") from None
+        document = with_policies(document, read_policies(text, str(file)), str(file))
+    return document
+
+
+def read(file: Path) -> "ServiceDocument":
     from app.core.document import DocumentError, parse_toml
 
     try:

@@ -128,7 +128,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a decision at the gateway. Shares in [0, 1] of the service's requests; ``first_seen`` RFC 3339."""
+    """What became of a decision at the gateway. Shares in [0, 1] of the service's requests; ``first_seen`` RFC 3339.
+
+    The end of a trial (completed, rolled-back) says what was expected when it was opened and what it measured.
+    """
 
     decision_id: str
     service: str
@@ -139,6 +142,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     requests: int = 0
     first_seen: str = ""
     error: str | None = None
+    expected_impact: dict[str, Impact] = {}
+    realised_impact: dict[str, Impact] = {}
 
 
 def decision_id(service: str, cycle: int, action: Action, *parts: object) -> str:

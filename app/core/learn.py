@@ -2,6 +2,7 @@
 
 import msgspec
 
+from app.core import off_policy
 from app.core.budget import Budgeting, limited
 from app.core.budget import learned as add_spend
 from app.core.by_segment import BySegment, observed
@@ -9,14 +10,16 @@ from app.core.cell import Cell, add_cell
 from app.core.document import default_document
 from app.core.events import is_name
 from app.core.forecast import Spread, spread_of
+from app.core.off_policy import OffPolicy
 from app.core.open_pane import UNATTRIBUTED
 from app.core.pacing import costs_of
 from app.core.pane import ClosedPane
+from app.core.policy.spending import asked_of_spending
 from app.core.profile import Profile
 from app.core.quality_kept import Judged, QualityKept, Scores
 from app.core.quality_kept import add_minute as add_quality
 from app.core.row import Row
-from app.core.savings import Answered, InGroup, Moments, Savings, add_minute, groups_of, moments_of
+from app.core.savings import FIT_MIN, Answered, InGroup, Moments, Savings, add_minute, groups_of, moments_of
 from app.core.trial import Trial, covers, observe
 from app.core.verify import watched
 from app.core.weights import Mix, update, with_arms
@@ -38,6 +41,7 @@ def learned(row: Row, pane: ClosedPane) -> Row:
         profiles=_profiles(row, pane),
         trial=_trial(row, pane),
         savings=_savings(row, pane),
+        off_policy=_off_policy(row, pane),
         quality_kept=_quality_kept(row, pane),
         budgeting=_budgeting(row, pane),
         mix=_mix(row, pane) if row.document.policy == "mix" else row.mix,
@@ -154,7 +158,7 @@ def _quality_kept(row: Row, pane: ClosedPane) -> QualityKept:
 
 def _budgeting(row: Row, pane: ClosedPane) -> Budgeting:
     """What was spent, and what the main slice's requests should have cost by the means before this pane."""
-    if not limited(row.document):
+    if not (limited(row.document) or asked_of_spending(row.document)):
         return row.budgeting
     mix, expected = row.mix, 0.0
     if mix.arms:
@@ -164,6 +168,15 @@ def _budgeting(row: Row, pane: ClosedPane) -> Budgeting:
         main = ((key, cell) for key, cell in sorted(pane.cells.items()) if key.slice == "main")
         expected = float(sum(cell.n * place.get((key.segment, key.arm), 0.0) for key, cell in main))
     return add_spend(row.budgeting, row.document, pane, expected)
+
+
+def _off_policy(row: Row, pane: ClosedPane) -> OffPolicy:
+    """Arms beside the incumbent, by the propensities of their versions and the regressions of earlier minutes."""
+    lines = {arm: moments.line[1] for arm, moments in row.savings.arms.items() if moments.n >= FIT_MIN}
+    versions = {past.version: past.shares for past in row.history}
+    channel = row.document.objective.score_channel
+    declared = row.document.arm_names
+    return off_policy.learned(row.off_policy, row.incumbent, pane.cells, versions, lines, channel, declared)
 
 
 def _profiles(row: Row, pane: ClosedPane) -> dict[str, Profile]:

@@ -42,7 +42,7 @@ def propose(
         decision_id=identity,
         arm=best.arm,
         deadline_s=deadline_s,
-        expected=best.expected,
+        expected=why.impact,
         alternatives=why.alternatives,
         waits=waits,
         person_deadline_s=person_s,

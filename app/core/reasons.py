@@ -21,8 +21,12 @@ def opening(
     trigger: Trigger,
     actor: str = "",
     constraints: tuple[Constraint, ...] = (),
+    inputs: dict[str, Any] | None = None,
 ) -> Why:
-    """Why ``arm`` is tried: what is known of it and of the incumbent, what is expected, what else was looked at."""
+    """Why ``arm`` is tried: what is known of it and of the incumbent, what is expected, what else was looked at.
+
+    ``inputs``: what the rules read (``inputs_of``), where they chose.
+    """
     return Why(
         action="open-trial",
         trigger=trigger,
@@ -31,6 +35,7 @@ def opening(
             "incumbent": row.incumbent,
             "actor": actor,
             "profiles": {name: row.profiles[name] for name in sorted(row.profiles) if name in (arm, row.incumbent)},
+            **(inputs or {}),
         },
         impact=expected,
         constraints=constraints,
@@ -66,10 +71,13 @@ def guardrails_of(document: ServiceDocument) -> Guardrails:
     )
 
 
-def judged(action: Action, row: Row, verdict: Verdict, constraints: tuple[Constraint, ...] = ()) -> Why:
-    """The verdict as reasons: every interval as impact and constraint, the whole verdict as evidence."""
+def judged(
+    action: Action, row: Row, asked: dict[str, Any], verdict: Verdict, constraints: tuple[Constraint, ...] = ()
+) -> Why:
+    """The verdict as reasons: every interval as impact and constraint, the whole verdict as evidence, with what was
+    ``asked`` (``inputs_of``).
+    """
     trial = row.trial
-    shown = [i for i in (*verdict.intervals, verdict.reward) if i is not None]
     return Why(
         action=action,
         trigger="threshold" if action == "roll-back" else "time",
@@ -81,11 +89,18 @@ def judged(action: Action, row: Row, verdict: Verdict, constraints: tuple[Constr
             "step": trial.steps[trial.step] if trial else 0.0,
             "panes": trial.panes if trial else 0,
             "incomplete_panes": trial.incomplete if trial else 0,
+            **asked,
         },
-        impact={i.metric: Impact(estimate=i.estimate, low=i.low, high=i.high, n=int(i.n)) for i in shown},
+        impact=realised(verdict),
         constraints=(*(_constraint(i) for i in verdict.intervals), *constraints),
         confidence=1 - row.document.guardrails.alpha,
     )
+
+
+def realised(verdict: Verdict) -> dict[str, Impact]:
+    """What a trial has measured so far, by metric: the arm against the concurrent control, always-valid intervals."""
+    shown = (i for i in (*verdict.intervals, verdict.reward) if i is not None)
+    return {i.metric: Impact(estimate=i.estimate, low=i.low, high=i.high, n=int(i.n)) for i in shown}
 
 
 def _named(verdict: Verdict) -> dict[str, Any]:

@@ -4,7 +4,8 @@ Every way into a trial and out of it is here; what forbids it is ``policy.gate``
 ``proposals``, what judges it ``trial``, what publishes it ``change``.
 """
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,18 +15,21 @@ from app.core import verdict as verdicts
 from app.core.by_segment import differences, harmed, stratified
 from app.core.change import Why
 from app.core.decision import Alternative, Constraint, Outcome, Strategy, Trigger, decision_id, encode_outcome
+from app.core.expected import expected
 from app.core.experiments import shared
 from app.core.explain.wording import failed
 from app.core.ideas import expected_of, next_ideas
 from app.core.ids import stable_id
+from app.core.inputs import inputs_of
 from app.core.levers.lever import Candidate, Need
 from app.core.outputs import Output
 from app.core.planned import looked
 from app.core.policy.gate import gate
 from app.core.queue import Queued
-from app.core.reasons import guardrails_of, judged, opening
+from app.core.reasons import guardrails_of, judged, opening, realised
 from app.core.resting import rested
 from app.core.row import Answerer, Row
+from app.core.trial import Trial
 from app.core.verdict import Verdict
 
 Result = tuple[Row, list[Output]]
@@ -40,16 +44,19 @@ def look(row: Row, now_s: int, trigger: Trigger, need: Need = "", cause: str = "
     """Choose the arm with the best expected gain (or the one that best mends a ``need``, for a ``cause`` that is told);
     open its trial, or propose it, as the mode says.
     """
+    asked = inputs_of(row, now_s, trigger, need, cause)
     row = msgspec.structs.replace(row, next_cycle_s=now_s - now_s % CYCLE_S + CYCLE_S)
     row, worth, others = next_ideas(row, now_s, need)
     if not worth:
         return _nothing(row, now_s, trigger, need, cause, others) if need not in ("", "tuning") else (row, [])
-    row, refused, kept = _validated(row, worth, now_s, trigger)
+    row, refused, kept = _validated(row, worth, now_s, trigger, asked)
     if not kept:
         return row, refused
     (best, held), *rest = kept
     alternatives = (*(Alternative(c.arm, _later(c, best)) for c, _ in rest), *others)
-    why = opening(row, best.arm, best.expected, alternatives, trigger, constraints=held)
+    impact, sources = expected(row, best)
+    evidence = {**asked, "expected_from": sources}
+    why = opening(row, best.arm, impact, alternatives, trigger, constraints=held, inputs=evidence)
     row, said = _begin(row, now_s, best, _reasoned(why, best.strategy, best.why, cause))
     return row, [*refused, *said]
 
@@ -59,10 +66,12 @@ def look_at(row: Row, now_s: int, turn: Queued) -> Result:
     if row.document.arm(turn.arm) is None or turn.arm in row.serving:
         return row, []
     candidate = expected_of(row, turn.arm, now_s)
-    row, refused, kept = _validated(row, [candidate], now_s, turn.trigger)
+    row, refused, kept = _validated(row, [candidate], now_s, turn.trigger, {})
     if not kept:
         return row, refused
-    why = opening(row, turn.arm, candidate.expected, (), turn.trigger, turn.actor, kept[0][1])
+    impact, sources = expected(row, candidate)
+    evidence = {"expected_from": sources}
+    why = opening(row, turn.arm, impact, (), turn.trigger, turn.actor, kept[0][1], inputs=evidence)
     row, said = _begin(row, now_s, candidate, _reasoned(why, "prompt-testing", "", turn.cause), turn.experiment)
     return row, [*refused, *said]
 
@@ -91,7 +100,7 @@ def _nothing(row: Row, now_s: int, trigger: Trigger, need: Need, cause: str, oth
 
 
 def _validated(
-    row: Row, worth: list[Candidate], now_s: int, trigger: Trigger
+    row: Row, worth: list[Candidate], now_s: int, trigger: Trigger, asked: dict[str, Any]
 ) -> tuple[Row, list[Output], list[tuple[Candidate, tuple[Constraint, ...]]]]:
     """The candidates nothing forbids, best first, with what they were held against; the others are refused and rest."""
     said: list[Output] = []
@@ -101,7 +110,7 @@ def _validated(
         if not held.stops:
             kept.append((candidate, held.constraints))
             continue
-        why = opening(row, candidate.arm, candidate.expected, (), trigger, constraints=held.constraints)
+        why = opening(row, candidate.arm, candidate.expected, (), trigger, constraints=held.constraints, inputs=asked)
         row, refusal = proposals.forbidden(row, now_s, why, held)
         said += refusal
     return row, said, kept
@@ -148,6 +157,7 @@ def _open(row: Row, now_s: int, arm: str, why: Why, experiment: str = "") -> Res
     steps = tuple(step / 100 for step in row.document.trial.steps)
     trial = trials.open_trial(identity, arm, row.incumbent, now_s // 60, row.version + 1, steps)
     row = msgspec.structs.replace(row, trial=trial, proposal=None, trial_experiment=experiment, trial_segments={})
+    row = msgspec.structs.replace(row, trial_expected=why.impact)
     row, said = change.publish(row, now_s, why)
     return msgspec.structs.replace(row, trial_decision=row.split.decision_id if row.split else ""), said
 
@@ -157,17 +167,22 @@ def judge(row: Row, now_s: int) -> Result:
     trial = row.trial
     if trial is None:
         return row, []
-    reached = msgspec.structs.replace(trial, last_minute=max(trial.last_minute, now_s // 60 - 1))
-    row, verdict = looked(row, verdicts.judge(reached, shared(guardrails_of(row.document), row), row.objective))
+    asked = inputs_of(row, now_s, "time")
+    row, verdict = looked(row, _verdict(row, trial, now_s))
     if verdict.kind == "harm":
-        why = judged("roll-back", row, verdict)
+        why = judged("roll-back", row, asked, verdict)
         return _end(row, now_s, why, rest=f"its trial showed harm in {verdict.metric}")
     if verdict.kind == "timeout":
-        return _end(row, now_s, judged("roll-back", row, verdict), rest="its trial stayed undecided")
+        return _end(row, now_s, judged("roll-back", row, asked, verdict), rest="its trial stayed undecided")
     if verdict.kind == "hold" or row.watch is not None:  # a step whose traffic was not seen yet is not climbed from
         return row, []
     action = _upwards(row, verdict)
-    return _go_up(row, now_s, action, verdict) if action is not None else (row, [])
+    return _go_up(row, now_s, action, verdict, asked) if action is not None else (row, [])
+
+
+def _verdict(row: Row, trial: Trial, now_s: int) -> Verdict:
+    reached = msgspec.structs.replace(trial, last_minute=max(trial.last_minute, now_s // 60 - 1))
+    return verdicts.judge(reached, shared(guardrails_of(row.document), row), row.objective)
 
 
 def _upwards(row: Row, verdict: Verdict) -> Upwards | None:
@@ -179,25 +194,25 @@ def _upwards(row: Row, verdict: Verdict) -> Upwards | None:
     return "promote" if verdict.benefit else None
 
 
-def _go_up(row: Row, now_s: int, action: Upwards, verdict: Verdict) -> Result:
+def _go_up(row: Row, now_s: int, action: Upwards, verdict: Verdict, asked: dict[str, Any]) -> Result:
     """The next step or the whole service, unless a limit or policy forbids it: then the trial ends."""
     trial = row.trial
     if trial is None:
         return row, []
     share = trial.steps[trial.step + 1] if action == "next-step" else 1.0
     held = gate(row, action, trial.arm, share, now_s)
-    why = judged(action, row, verdict, held.constraints)
+    why = judged(action, row, asked, verdict, held.constraints)
     if held.stops:
         row, refused = proposals.forbidden(row, now_s, why, held)
-        row, ended = _end(row, now_s, judged("roll-back", row, verdict, held.constraints), rest="")
+        row, ended = _end(row, now_s, judged("roll-back", row, asked, verdict, held.constraints), rest="")
         return row, [*refused, *ended]
     if action != "next-step":
-        return _admit(row, now_s, why, verdict)
+        return _admit(row, now_s, why, verdict, asked)
     grown = trials.next_step(trial, now_s // 60, row.version + 1)
     return change.publish(msgspec.structs.replace(row, trial=grown), now_s, why)
 
 
-def _admit(row: Row, now_s: int, why: Why, verdict: Verdict) -> Result:
+def _admit(row: Row, now_s: int, why: Why, verdict: Verdict, asked: dict[str, Any]) -> Result:
     """The arm takes over, unless it is certainly worse in a segment that would have to follow (Simpson's paradox)."""
     found = differences(row.trial_segments, row.document.guardrails.alpha)
     told = {"segments": msgspec.to_builtins(found), "within_segments": stratified(found)} if found else {}
@@ -206,7 +221,7 @@ def _admit(row: Row, now_s: int, why: Why, verdict: Verdict) -> Result:
     if not worse or row.document.policy == "mix":  # a mix has weights of its own in each segment
         return promote(row, now_s, why)
     cause = f"better on the whole, but its scores are certainly lower in {', '.join(worse)}"
-    why = judged("roll-back", row, verdict)
+    why = judged("roll-back", row, asked, verdict)
     return _end(row, now_s, msgspec.structs.replace(why, evidence={**why.evidence, **told, "cause": cause}), rest=cause)
 
 
@@ -222,7 +237,7 @@ def promote(row: Row, now_s: int, why: Why) -> Result:
     """The trial's arm takes over (policy single) or joins the admitted arms (policy mix)."""
     if row.trial is None:
         return row, []
-    arm = row.trial.arm
+    arm, ended = row.trial.arm, _ended(row, now_s, outputs.COMPLETED)
     resting = {name: rest for name, rest in row.resting.items() if name != arm}
     row = msgspec.structs.replace(row, trial=None, resting=resting, cooldown_s=_cooldown(row, now_s))
     if row.document.policy == "mix":
@@ -231,7 +246,7 @@ def promote(row: Row, now_s: int, why: Why) -> Result:
         row = msgspec.structs.replace(row, incumbent=arm)
     evidence = {"challenger": arm, **why.evidence}
     row, said = change.publish(row, now_s, msgspec.structs.replace(why, evidence=evidence))
-    return msgspec.structs.replace(row, trial_decision=""), said
+    return msgspec.structs.replace(row, trial_decision="", trial_expected={}), [*said, ended(row)]
 
 
 def roll_back(row: Row, now_s: int, trigger: Trigger, cause: str) -> Result:
@@ -263,7 +278,7 @@ def _forbidden(row: Row, arm: str, now_s: int) -> bool:
 
 def fail_over(row: Row, now_s: int, backup: str, trigger: Trigger, cause: str) -> Result:
     """The incumbent fails critically: ``backup`` answers at once, unjudged; an open trial ends."""
-    failed_arm, opened, trial = row.incumbent, row.trial_decision, row.trial
+    failed_arm, trial, ended = row.incumbent, row.trial, _ended(row, now_s, outputs.ROLLED_BACK)
     admitted = tuple(arm for arm in row.admitted if arm != failed_arm)
     row = msgspec.structs.replace(
         row,
@@ -272,6 +287,7 @@ def fail_over(row: Row, now_s: int, backup: str, trigger: Trigger, cause: str) -
         weights={segment: _moved(arms, failed_arm, backup) for segment, arms in row.weights.items()},
         trial=None,
         trial_decision="",
+        trial_expected={},
         proposal=None,
         resting=rested(row, failed_arm, now_s, cause),
         cooldown_s=_cooldown(row, now_s),
@@ -279,7 +295,7 @@ def fail_over(row: Row, now_s: int, backup: str, trigger: Trigger, cause: str) -
     evidence = {"challenger": failed_arm, "incumbent": backup, "cause": cause}
     why = Why(action="fail-over", trigger=trigger, strategy="threshold", evidence=evidence, confidence=1.0)
     row, said = change.publish(row, now_s, why)
-    return row, [*said, _rolled_back(row, opened, now_s)] if trial is not None else said
+    return row, [*said, ended(row)] if trial is not None else said
 
 
 def _moved(weights: dict[str, float], failed_arm: str, backup: str) -> dict[str, float]:
@@ -308,21 +324,37 @@ def restore(row: Row, now_s: int, why: Why) -> Result:
 
 
 def _end(row: Row, now_s: int, why: Why, *, rest: str) -> Result:
-    trial, opened = row.trial, row.trial_decision
+    trial = row.trial
     if trial is None:
         return row, []
+    ended = _ended(row, now_s, outputs.ROLLED_BACK)
     resting = rested(row, trial.arm, now_s, rest) if rest else row.resting
-    row = msgspec.structs.replace(row, trial=None, trial_decision="", resting=resting, cooldown_s=_cooldown(row, now_s))
+    row = msgspec.structs.replace(row, trial=None, trial_decision="", trial_expected={}, resting=resting)
+    row = msgspec.structs.replace(row, cooldown_s=_cooldown(row, now_s))
     evidence = {"challenger": trial.arm, "incumbent": trial.control_arm, **why.evidence}
     row, said = change.publish(row, now_s, msgspec.structs.replace(why, evidence=evidence))
-    return row, [*said, _rolled_back(row, opened, now_s)]
+    return row, [*said, ended(row)]
 
 
-def _rolled_back(row: Row, opened: str, now_s: int) -> Output:
-    """The outcome of the decision that opened the trial."""
-    outcome = Outcome(decision_id=opened, service=row.service, version=row.version, gateway=row.document.gateway)
-    identity = stable_id(outputs.ROLLED_BACK, opened)
-    return Output("optimizations", outputs.ROLLED_BACK, identity, row.service, now_s, encode_outcome(outcome))
+def _ended(row: Row, now_s: int, type_: str) -> Callable[[Row], Output]:
+    """The outcome of the decision that opened the trial of ``row``, once there is a new version: what was expected,
+    and what the trial measured.
+    """
+    measured = realised(_verdict(row, row.trial, now_s)) if row.trial is not None else {}
+    opened, hoped = row.trial_decision, row.trial_expected
+
+    def outcome(after: Row) -> Output:
+        said = Outcome(
+            decision_id=opened,
+            service=after.service,
+            version=after.version,
+            gateway=after.document.gateway,
+            expected_impact=hoped,
+            realised_impact=measured,
+        )
+        return Output("optimizations", type_, stable_id(type_, opened), after.service, now_s, encode_outcome(said))
+
+    return outcome
 
 
 def _cooldown(row: Row, now_s: int) -> int:

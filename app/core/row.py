@@ -14,6 +14,7 @@ from app.core.document import ServiceDocument, default_document
 from app.core.evidence import Chosen
 from app.core.forecast import Spread
 from app.core.levers.made_arm import Made
+from app.core.off_policy import OffPolicy
 from app.core.profile import Profile
 from app.core.propensity import Shares
 from app.core.quality_kept import QualityKept
@@ -84,7 +85,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     ``trial_decision``: the decision that opened the trial. ``next_cycle_s``: when the main loop looks again.
     ``made``: arms of the document that levers made; ``tried``: keys of those that are gone. ``last_action``: of the
     decision that published the split in force. ``queue``: what waits for its turn, ``refused`` what found no place;
-    ``trial_segments``: scores of
+    ``trial_expected``: what the decision that opened the trial expected; ``trial_segments``: scores of
     the open trial by segment; ``trial_experiment``: the one of ``experiments`` the open trial belongs to.
     """
 
@@ -124,6 +125,8 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     trial_experiment: str = ""
     refused: int = 0
     trial_segments: BySegment = {}
+    trial_expected: dict[str, Impact] = {}
+    off_policy: OffPolicy = OffPolicy()
 
     @property
     def may_change(self) -> bool:

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 NEWEST = 8
 """Decisions and outcomes the live view keeps in sight."""
 REFRESH_S = 0.2
-SIGNS = {"decided": "*", "proposed": "?", "refused": "-", "verified": "+", "failed": "!", "rolled-back": "<"}
+SIGNS = {
+    "decided": "*",
+    "proposed": "?",
+    "refused": "-",
+    "verified": "+",
+    "completed": "=",
+    "failed": "!",
+    "rolled-back": "<",
+}
 
 
 class View(Protocol):

@@ -11,7 +11,7 @@ from app.adapters.kafka.mock import MockCluster
 from app.cli.main import cli
 from app.core.decision import Alternative, Decision, Impact, Outcome, encode_decision, encode_outcome
 from app.core.events import rfc3339
-from app.core.outputs import AGGREGATE, DECIDED, SPLIT, VERIFIED, Output
+from app.core.outputs import AGGREGATE, COMPLETED, DECIDED, SPLIT, VERIFIED, Output
 from app.core.split import ArmDefinition, Split, TrialSlice
 from app.core.split import encode as encode_split
 
@@ -59,11 +59,16 @@ def cluster():
         decision_id="aaaa1111", service="chat", version=3, gateway="g", observed_share=0.24, expected_share=0.25,
         requests=400,
     )  # fmt: skip
+    ended = Outcome(
+        decision_id="aaaa2222", service="mail", version=3, gateway="g", expected_impact=STEP.expected_impact,
+        realised_impact={"cost": Impact(estimate=-0.55, low=-0.6, high=-0.5, n=812)},
+    )  # fmt: skip
     outputs = [
         decided("aaaa1111", "chat", NOW_S - 600),
         decided("aaaa1111", "chat", NOW_S - 600),  # a repeated id is shown once
         Output("optimizations", VERIFIED, "v-1", "chat", NOW_S - 300, encode_outcome(outcome)),
         decided("aaaa2222", "mail", NOW_S - 90_000),
+        Output("optimizations", COMPLETED, "c-1", "mail", NOW_S - 89_000, encode_outcome(ended)),
         Output("splits", SPLIT, "s-3", "chat", NOW_S - 600, encode_split(SPLIT_3)),
         Output("aggregates", AGGREGATE, "w-1", "chat", NOW_S - 120, msgspec.json.encode(aggregate)),
     ]
@@ -92,16 +97,17 @@ def test_decisions_are_listed_oldest_first_with_their_outcomes_and_each_id_once(
     events = lines(ask("decisions", "--json"))
     assert [(e["service"], e["status"]) for e in events] == [
         ("mail", "decided"),
+        ("mail", "completed"),
         ("chat", "decided"),
         ("chat", "verified"),
     ]
-    assert events[1]["data"]["rationale"] == STEP.rationale
+    assert events[2]["data"]["rationale"] == STEP.rationale
 
 
 @pytest.mark.parametrize(
     ("words", "ids"),
     [
-        (["--service", "mail"], ["e-aaaa2222"]),
+        (["--service", "mail"], ["e-aaaa2222", "c-1"]),
         (["--status", "verified"], ["v-1"]),
         (["--since", "24h"], ["e-aaaa1111", "v-1"]),
         (["--since", rfc3339(NOW_S - 400)], ["v-1"]),
@@ -115,7 +121,7 @@ def test_the_list_can_be_narrowed(ask, words, ids):
 def test_people_get_a_table(ask):
     head, *rows = ask("decisions").stdout.splitlines()
     assert head.split() == ["TIME", "SERVICE", "STATUS", "ACTION", "VERSION", "DECISION", "WHY"]
-    assert len(rows) == 3
+    assert len(rows) == 4
 
 
 @pytest.mark.parametrize(("words", "says"), [(["--since", "soon"], "24h"), (["--status", "done"], "verified")])
@@ -167,3 +173,9 @@ def test_topics_that_are_not_there_or_a_broker_that_is_not_there_is_an_error_wit
     monkeypatch.setattr("app.adapters.kafka.subscriber.METADATA_TIMEOUT_S", 0.2)
     result = CliRunner().invoke(cli, ["--set", "kafka.bootstrap_servers=127.0.0.1:1", "decisions"])
     assert "kafka.bootstrap_servers" in str(result.exception)
+
+
+def test_explain_shows_the_realised_impact_beside_the_expected_one(ask):
+    page = ask("explain", "aaaa2222").stdout
+    assert "Realised impact (the trial against its concurrent control)" in page
+    assert "  cost    -60 %     -55 %     -60 % to -50 %  812" in page.splitlines()

@@ -167,3 +167,17 @@ def test_import_prints_one_document_and_writes_several(tmp_path: Path):
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["b%2Fb.toml", "chat.toml"]
     named = CliRunner().invoke(cli, ["service", "import", str(two), "--service", "both"])
     assert parse_toml(named.stdout).arm_names == ("gpt-4o-eu", "haiku")
+
+
+def test_policies_in_yaml_join_the_document_or_say_their_line(fresh: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "policies.yaml"
+    file.write_text('policies:\n  - id: cost\n    rules:\n      - condition: "cost_usd > 0.02"\n        action: deny\n')
+    assert run(fresh, "apply", str(MINIMAL), "--policies", str(file)).exit_code == 0
+    assert [policy.id for policy in parse_toml(run(fresh, "show", "support-chat").stdout).policies] == ["cost"]
+    file.write_text('policies:\n  - id: cost\n    rules:\n      - condition: "cost_usd > "\n')
+    refused = run(fresh, "apply", str(MINIMAL), "--policies", str(file))
+    assert refused.exit_code == 1
+    assert (
+        "policies.yaml:4: policies[0].rules[0].condition: line 1, column 12" in f"{refused.stderr}{refused.exception}"
+    )
+    assert len(logged(fresh)) == 1

@@ -26,7 +26,10 @@ SCHEMA_OF = {
     outputs.FINDING: "optimizer.finding",
     outputs.SPLIT: "optimizer.split",
     **dict.fromkeys((outputs.PROPOSED, outputs.DECIDED, outputs.REFUSED), "optimization.decision"),
-    **dict.fromkeys((outputs.ACCEPTED, outputs.VERIFIED, outputs.FAILED, outputs.ROLLED_BACK), "optimization.outcome"),
+    **dict.fromkeys(
+        (outputs.ACCEPTED, outputs.VERIFIED, outputs.FAILED, outputs.ROLLED_BACK, outputs.COMPLETED),
+        "optimization.outcome",
+    ),
     outputs.EXPERIMENT_STARTED: "experiment.started",
     outputs.EXPERIMENT_COMPLETED: "experiment.completed",
 }

@@ -21,6 +21,7 @@ STATUSES = {
     outputs.VERIFIED: "verified",
     outputs.FAILED: "failed",
     outputs.ROLLED_BACK: "rolled-back",
+    outputs.COMPLETED: "completed",
     outputs.EXPERIMENT_STARTED: "started",
     outputs.EXPERIMENT_COMPLETED: "completed",
 }

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Iterator
 from textwrap import wrap
 from typing import Any
 
-from app.core.decision import Constraint, Decision, Status
+from app.core.decision import Constraint, Decision, Impact, Status
 from app.core.explain.sentence import METRICS, challenger, incumbent, rationale, step_text, where
 from app.core.explain.wording import amount, duration, number, percent, signed
 
 WIDTH = 100
 MAX_EVIDENCE_LINES = 200
+INPUTS = "inputs"
+"""What the rules read, whole (``app.core.inputs``): for programs."""
 
 
 def render(decision: Decision, status: Status = "decided") -> str:
@@ -53,6 +55,18 @@ def _impact(d: Decision) -> Iterator[str]:
     yield from _table(rows)
 
 
+def realised(expected: dict[str, Impact], measured: dict[str, Impact]) -> str:
+    """What a trial measured beside what was expected of it, for a terminal; empty when it measured nothing."""
+    if not measured:
+        return ""
+    rows = [("  metric", "expected", "measured", "interval", "pairs")]
+    for metric, impact in sorted(measured.items()):
+        before = signed(metric, expected[metric].estimate) if metric in expected else "-"
+        low, high = (_bound(metric, bound) for bound in (impact.low, impact.high))
+        rows.append((f"  {metric}", before, signed(metric, impact.estimate), f"{low} to {high}", number(impact.n, 0)))
+    return "\n".join(_table(rows))
+
+
 def _bound(metric: str, bound: float | None) -> str:
     return "?" if bound is None else signed(metric, bound)
 
@@ -88,8 +102,10 @@ def _evidence(d: Decision) -> Iterator[str]:
     if not d.evidence:
         return
     yield "Evidence"
-    rows = list(_flat(d.evidence))
+    rows = list(_flat({key: value for key, value in d.evidence.items() if key != INPUTS}))
     yield from _table([(f"  {path}", text) for path, text in rows[:MAX_EVIDENCE_LINES]])
+    if INPUTS in d.evidence:
+        yield f"  {INPUTS}: all the rules read, kept with the decision (--json; what-if decides again from it)"
     if len(rows) > MAX_EVIDENCE_LINES:
         yield f"  ... {len(rows) - MAX_EVIDENCE_LINES} more lines: see the decision with --json"
 

@@ -35,6 +35,7 @@ def constraints(row: Row, proposed: Proposed, metrics: Metrics) -> Iterator[Cons
     yield from _approved(document, proposed)
     yield from _residency(document, proposed)
     yield from _promised(row, metrics, proposed)
+    yield from _budget(row, metrics, proposed)
 
 
 def _caps(document: ServiceDocument) -> tuple[_Cap, ...]:
@@ -108,6 +109,21 @@ def _promised(row: Row, metrics: Metrics, proposed: Proposed) -> Iterator[Constr
     if slo.latency_ms is not None:
         share = _share_within(slo.latency_ms, metrics.get("latency_ms"), row.spread.latency)
         yield _held("slo.latency_share", slo.latency_share, share, proposed, least=True)
+
+
+def _budget(row: Row, metrics: Metrics, proposed: Proposed) -> Iterator[Constraint]:
+    """A spent budget forbids every arm that is not known to be cheaper than the incumbent (``app.core.budget``)."""
+    base, cost = row.profiles.get(row.incumbent), metrics.get("cost_usd")
+    cheaper = base is not None and base.cost is not None and cost is not None and cost < base.cost
+    limits = {"day": row.document.budget.day_usd, "month": row.document.budget.month_usd}
+    for (period, limit), name in zip(limits.items(), ("daily_cost", "monthly_cost"), strict=True):
+        value = metrics.get(name)
+        if limit is None or value is None:
+            continue
+        left = value < limit
+        detail = "" if left else f"it is spent, {proposed.arm.name} is {'' if cheaper else 'not known to be '}cheaper"
+        kept = left or cheaper
+        yield Constraint(name=f"budget.{period}_usd", limit=limit, value=value, satisfied=kept, detail=detail)
 
 
 def _share_within(limit_ms: float, mean_ms: float | None, log_variance: float) -> float | None:

@@ -9,6 +9,7 @@ from app.core.document import EVERYWHERE, Arm, ServiceDocument
 from app.core.levers.expectation import costs_of, traffic_of
 from app.core.levers.lever import View
 from app.core.policy.evaluate import Attributes, Unlisted, Value
+from app.core.policy.spending import spent
 from app.core.profile import Profile
 from app.core.row import Row
 
@@ -19,15 +20,11 @@ SEEN_MIN = 20
 
 
 class Proposed(msgspec.Struct, frozen=True):
-    """A change about to be made: ``arm`` would get ``share`` of the traffic outside the holdout. ``spent``: what the
-    service has spent in the day and the month (USD), None while nobody counts it.
-    """
+    """A change about to be made: ``arm`` would get ``share`` of the traffic outside the holdout."""
 
     action: Action
     arm: Arm
     share: float
-    spent_day: float | None = None
-    spent_month: float | None = None
 
     @property
     def final(self) -> bool:
@@ -39,21 +36,22 @@ def measured(row: Row, proposed: Proposed, now_s: int) -> dict[str, float]:
     """The metrics that are known, by the names of ``app.core.policy.names``; the others are left out."""
     profile = row.profiles.get(proposed.arm.name, Profile())
     seen = profile.n >= SEEN_MIN
+    money = spent(row.budgeting, row.document, now_s)
     values: dict[str, float | None] = {
-        "cost_usd": _cost_usd(row, proposed.arm, profile, now_s),
+        "cost_usd": cost_usd(row, proposed.arm, now_s),
         "latency_ms": profile.latency,
         "quality_score": profile.mean_quality,
         "error_rate": profile.errors / profile.n if seen else None,
         "input_tokens": profile.input_tokens / profile.n if seen else None,
         "output_tokens": profile.output_tokens / profile.n if seen else None,
-        "daily_cost": proposed.spent_day,
-        "monthly_cost": proposed.spent_month,
+        "daily_cost": money[0] if money else None,
+        "monthly_cost": money[1] if money else None,
         "requests_per_minute": row.requests_per_minute or None,
     }
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _cost_usd(row: Row, arm: Arm, profile: Profile, now_s: int) -> float | None:
+def cost_usd(row: Row, arm: Arm, now_s: int) -> float | None:
     """What a request costs or, by the price book, would cost on the present traffic: tokens and own compute."""
     view = View(
         document=row.document,
@@ -63,7 +61,7 @@ def _cost_usd(row: Row, arm: Arm, profile: Profile, now_s: int) -> float | None:
         now_s=now_s,
         spread=row.spread,
     )
-    costs = costs_of(traffic_of(view), arm, profile)
+    costs = costs_of(traffic_of(view), arm, row.profiles.get(arm.name, Profile()))
     return None if costs is None else costs.tokens + costs.compute
 
 

@@ -5,12 +5,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from app.core.budget import Budgeting, Period
 from app.core.document import DocumentError, from_object
 from app.core.policy.gate import Gate, gate
 from app.core.policy.view import Action
 from app.core.profile import Profile
 from app.core.row import Row
 
+NOW_S = 1_700_000_040
 KNOWN = Profile(
     n=100.0, errors=2.0, latency_ms=80_000.0, input_tokens=90_000.0, output_tokens=20_000.0, cost_n=100.0, cost_usd=1.0,
     scores=50.0, quality=40.0,
@@ -169,3 +171,24 @@ def test_a_wrong_rule_is_refused_with_its_place(document: dict[str, Any], says: 
     with pytest.raises(DocumentError) as caught:
         from_object({"service": "chat", "arms": [{"name": "a"}, {"name": "b"}], **document})
     assert says in str(caught.value)
+
+
+def test_spending_is_known_to_conditions_and_a_spent_budget_forbids_dearer_arms() -> None:
+    spent = Budgeting(
+        day=Period(19_675 + 719_163, 12.0, 100.0, 0), month=Period(2023 * 12 + 11, 90.0, 900.0, 0), at_s=NOW_S
+    )
+    row = a_row(**policy(("daily_cost > 10", "warn"), ("monthly_cost > 80", "deny")), budget={"day_usd": 20})
+    row = msgspec.structs.replace(row, budgeting=spent)
+    found = gate(row, "open-trial", "small", 0.05, NOW_S)
+    assert [(c.name, c.limit, c.value, c.severity) for c in found.constraints] == [
+        ("budget.day_usd", 20.0, 12.0, "deny"), ("policies.p", 10.0, 12.0, "warn"), ("policies.p", 80.0, 90.0, "deny"),
+    ]  # fmt: skip
+    gone = msgspec.structs.replace(a_row(budget={"day_usd": 11}), budgeting=spent)
+    assert (
+        "budget.day_usd: it is spent, small is not known to be cheaper"
+        in gate(gone, "open-trial", "small", 0.05, NOW_S).cause
+    )
+    dear = msgspec.structs.replace(KNOWN, cost_usd=3.0)
+    cheaper = msgspec.structs.replace(gone, profiles={**gone.profiles, "big": dear})
+    assert not gate(cheaper, "open-trial", "small", 0.05, NOW_S).stops
+    assert not gate(gone, "open-trial", "small", 0.05, NOW_S + 86_400).stops, "another day"
