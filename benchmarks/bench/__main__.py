@@ -4,8 +4,9 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,11 +16,16 @@ from benchmarks.bench.live import latency, live
 from benchmarks.bench.picture import bars
 from benchmarks.bench.report import LABELS, MAIN, Figures, median, page, runs_of
 from benchmarks.bench.rounds import Case, run
+from benchmarks.bench.size import Size
 from benchmarks.bench.topic import fill
 
 PORT = "19393"
 EVIDENCE = ROOT / "docs" / "evidence"
-ALL = ("rounds", "growth", "live", "latency")
+ALL = ("rounds", "growth", "sizes", "live", "latency")
+
+
+Shape = tuple[int, int, int, int, int]
+"""Services, arms, segments, events a minute, minutes."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -32,10 +38,14 @@ class Plan(msgspec.Struct, frozen=True):
     live_s: float
     latency_s: float
     partitions: tuple[int, ...]
+    sizes: tuple[Shape, ...]
 
 
-SMALL = Plan(500_000, 400_000, 2, 1, 60.0, 20.0, (16,))
-FULL = Plan(4_000_000, 1_000_000, 5, 3, 180.0, 60.0, (16, 64))
+GROWING: tuple[Shape, ...] = tuple((20, arms, segments, 60_000, 3) for arms, segments in ((1, 1), (10, 1), (10, 5)))
+LARGE: Shape = (1_000, 10, 5, 300_000, 2)
+SMALL = Plan(2_000_000, 400_000, 2, 1, 40.0, 20.0, (16, 64), (*GROWING, LARGE))
+FULL = Plan(4_000_000, 1_000_000, 5, 3, 180.0, 60.0, (16, 64), (*GROWING, LARGE))
+SIZE_S = 300.0
 
 
 def main() -> int:
@@ -48,23 +58,52 @@ def main() -> int:
     asked = parser.parse_args()
     figures = Figures("make bench" + (" FULL=1" if asked.full else ""))
     plan, parts = FULL if asked.full else SMALL, asked.only.split(",")
+    text = ""
     with _broker(asked.kafka) as kafka:
-        if "rounds" in parts:
-            _rounds(figures, plan, kafka, asked.peers.resolve(), asked.engines.split(","))
-        if "growth" in parts:
-            _growth(figures, plan, kafka)
-        for name, measure in (
-            ("live", lambda: live(kafka, plan.live_s)),
-            ("latency", lambda: latency(kafka, plan.latency_s)),
-        ):
-            if name in parts:
-                _say(f"{name}: 10,000 events a second")
-                try:
-                    setattr(figures, name, measure())
-                except (RuntimeError, TimeoutError, OSError) as error:
-                    figures.failed[name] = str(error)
-    _write(figures)
-    return 0
+        measures: dict[str, Callable[[], None]] = {
+            "rounds": lambda: _rounds(figures, plan, kafka, asked.peers.resolve(), asked.engines.split(",")),
+            "growth": lambda: _growth(figures, plan, kafka),
+            "sizes": lambda: _sizes(figures, plan),
+            "live": lambda: _live(figures, kafka, plan.live_s),
+            "latency": lambda: _latency(figures, kafka, plan.latency_s),
+        }
+        for name in (name for name in measures if name in parts):
+            _or_why(figures, name, measures[name])
+            text = _write(figures)  # after each part, so that nothing measured is lost with what comes later
+    sys.stdout.write(text)
+    return 1 if figures.failed else 0
+
+
+def _or_why(figures: Figures, name: str, measure: Callable[[], None]) -> None:
+    """Measure, or keep the reason why not: one engine or part that fails may not cost the others."""
+    try:
+        measure()
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is printed and the rest goes on
+        figures.failed[name] = f"{type(error).__name__}: {error}"[:300]
+        _say(f"{name} was not measured: {figures.failed[name]}")
+
+
+def _live(figures: Figures, kafka: str, seconds: float) -> None:
+    _say("live: 10,000 events a second, then kill -9")
+    figures.live = live(kafka, seconds)
+
+
+def _latency(figures: Figures, kafka: str, seconds: float) -> None:
+    _say("latency: 10,000 events a second, early partials")
+    figures.latency = latency(kafka, seconds)
+
+
+def _sizes(figures: Figures, plan: Plan) -> None:
+    for shape in plan.sizes:
+        words = dict(zip(("services", "arms", "segments", "events", "minutes"), map(str, shape), strict=True))
+        command = [sys.executable, "-m", "benchmarks.bench.size", *(w for k, v in words.items() for w in (f"--{k}", v))]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=SIZE_S)
+        size = msgspec.json.decode(done.stdout, type=Size)
+        figures.sizes.append(size)
+        _say(
+            f"{size.services} services x {size.arms} arms x {size.segments} segments: {size.us:.2f} us CPU/event, "
+            f"{size.ingest_mb:.0f} + {size.optimize_mb:.0f} MB"
+        )
 
 
 @contextmanager
@@ -91,7 +130,8 @@ def _rounds(figures: Figures, plan: Plan, kafka: str, peers: Path, names: list[s
         cases[engine.name] = Case(MAIN, fill(kafka, BENCH / "answers", events, 160, 4))
     for number in range(plan.rounds):
         for engine in engines if number % 2 == 0 else reversed(engines):
-            _one(figures, engine, cases[engine.name], kafka, peers)
+            case = cases[engine.name]
+            _or_why(figures, f"{engine.label}, round {number + 1}", partial(_one, figures, engine, case, kafka, peers))
 
 
 def _prepared(figures: Figures, engine: Engine, peers: Path) -> bool:
@@ -115,9 +155,9 @@ def _growth(figures: Figures, plan: Plan, kafka: str) -> None:
         Case("16,000 keys", fill(kafka, answers, events, 16_000, 4)),
         *(Case(f"{n} partitions", fill(kafka, answers, events, 160, n)) for n in plan.partitions),
     ]
-    for _ in range(plan.growth_rounds):
+    for number in range(plan.growth_rounds):
         for case in cases:
-            _one(figures, OURS, case, kafka, OWN_PEERS)
+            _or_why(figures, f"{case.name}, round {number + 1}", partial(_one, figures, OURS, case, kafka, OWN_PEERS))
 
 
 def _one(figures: Figures, engine: Engine, case: Case, kafka: str, peers: Path) -> None:
@@ -130,7 +170,7 @@ def _one(figures: Figures, engine: Engine, case: Case, kafka: str, peers: Path) 
     )
 
 
-def _write(figures: Figures) -> None:
+def _write(figures: Figures) -> str:
     EVIDENCE.mkdir(parents=True, exist_ok=True)
     (EVIDENCE / "bench.json").write_bytes(msgspec.json.format(msgspec.json.encode(figures)) + b"\n")
     measured = [(name, runs) for name in LABELS if (runs := runs_of(figures, name, MAIN))]
@@ -143,7 +183,7 @@ def _write(figures: Figures) -> None:
         (EVIDENCE / "bench.svg").write_text(bars("CPU per event, microseconds (log scale)", rows))
     text = page(figures)
     (EVIDENCE / "bench.md").write_text(text)
-    sys.stdout.write(text)
+    return text
 
 
 def _say(line: str) -> None:

@@ -56,6 +56,7 @@ PEERS = (
         command=("{python}", "-m", "bytewax.run", "bytewax_flow:flow", "-r", "{state}", "-s", "10", "-b", "0"),
         needs="bytewax",
         before=("{python}", "-m", "bytewax.recovery", "{state}", "1"),
+        share=0.5,
         durable="at least once, snapshots each 10 s",
     ),
     Engine(
@@ -64,7 +65,7 @@ PEERS = (
         command=("{python}", "{peers}/quix.py"),
         needs="quix",
         env={"QUIX_AGG": "sketch"},
-        share=0.2,
+        share=0.1,
         durable="at least once",
     ),
     Engine(
@@ -73,7 +74,7 @@ PEERS = (
         command=("{python}", "{peers}/faust_naive.py", "--loop", "uvloop", "worker", "-l", "info", "--without-web"),
         needs="faust",
         env={"FAUST_TUNED": "1"},
-        share=0.1,
+        share=0.05,
         durable="at least once, doubles after kill -9",
     ),
 )

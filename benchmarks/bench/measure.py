@@ -62,3 +62,9 @@ def _text(path: Path) -> str:
         return path.read_text(errors="replace")
     except OSError:  # it ended meanwhile
         return ""
+
+
+def resident_mb() -> float:
+    """Resident memory of this process, MiB."""
+    lines = _text(_PROC / "self" / "status").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:"))

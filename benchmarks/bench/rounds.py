@@ -58,7 +58,7 @@ class Case(msgspec.Struct, frozen=True):
     env: dict[str, str] = {}
 
 
-def run(engine: Engine, case: Case, kafka: str, peers: Path, limit_s: float = 240.0) -> Run:
+def run(engine: Engine, case: Case, kafka: str, peers: Path, limit_s: float = 300.0) -> Run:
     """Run ``engine`` until the last expected pane is written, or ``limit_s``."""
     name = f"b{engine.name}{time.time_ns() // 1_000_000 % 10**9}"
     admin = AdminClient({"bootstrap.servers": kafka})
