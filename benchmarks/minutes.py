@@ -17,7 +17,7 @@ from app.core.document import ServiceDocument
 from app.core.facts import ControlFact
 from app.core.outputs import Output
 from app.core.pane import ClosedPane
-from app.core.row import Row, new_row
+from app.core.row import new_row
 from app.core.service import step
 
 Array = np.ndarray
@@ -64,47 +64,53 @@ class Service:
         return 60 * self.minute
 
     def pass_minute(
-        self, answers: Mapping[str, Answers], input_tokens: Array, group: Array | None = None, held: Array | None = None
+        self,
+        answers: Mapping[str, Answers],
+        input_tokens: Array,
+        *,
+        session: Array | None = None,
+        group: Array | None = None,
+        segment: Array | None = None,
     ) -> Drawn:
-        """The requests of a minute are assigned, answered and counted; the row is stepped. ``group``: session group of
-        each request; with it, ``held`` numbers the sessions, which stay on one draw.
+        """The requests of a minute are assigned, answered and counted; the row is stepped. ``session`` numbers the
+        sessions, which stay on one draw, and ``group`` is the session group, ``segment`` the index into the declared
+        segments of each request.
         """
-        names = self.document.arm_names
-        slices, arms, chosen = self._assigned(len(input_tokens), held)
-        arm = np.array([names.index(a) for a in arms])[chosen]
-        quality, cost, latency = (
-            np.choose(arm, [getattr(answers[name], field) for name in names])
-            for field in ("quality", "cost", "latency")
-        )
-        scored, cells = self.rng.random(len(arm)) < self.score_rate, dict[CellKey, Cell]()
-        version = self.row.version
-        for k in range(len(arms)):
-            mine = chosen == k
-            if mine.any():
-                columns = (quality[mine], scored[mine], cost[mine], latency[mine], input_tokens[mine])
-                cells[CellKey(arms[k], "*", slices[k], version)] = _cell(
-                    *columns, None if group is None else group[mine]
-                )
+        names, n = self.document.arm_names, len(input_tokens)
+        u = self.rng.random(n) if session is None else self.rng.random(int(session.max(initial=-1)) + 1)[session]
+        arm, scored, cells = np.zeros(n, int), self.rng.random(n) < self.score_rate, dict[CellKey, Cell]()
+        for s, of_segment in enumerate(self.document.segment_names):
+            here = np.ones(n, bool) if segment is None else segment == s
+            shares = self._shares(of_segment)
+            place = np.minimum(np.searchsorted(np.cumsum(list(shares.values())), u, side="right"), len(shares) - 1)
+            for k, (slice_, name) in enumerate(shares):
+                mine = here & (place == k)
+                if mine.any():
+                    arm[mine] = names.index(name)
+                    found = answers[name]
+                    columns = (found.quality[mine], scored[mine], found.cost[mine], found.latency[mine])
+                    cells[CellKey(name, of_segment, slice_, self.row.version)] = _cell(
+                        *columns, input_tokens[mine], None if group is None else group[mine]
+                    )
         self.step(cells)
+        quality, cost = (np.choose(arm, [getattr(answers[a], field) for a in names]) for field in ("quality", "cost"))
         return Drawn(arm, quality, cost)
 
     def step(self, cells: dict[CellKey, Cell]) -> None:
         """Close the pane of these cells."""
         pane = ClosedPane(self.minute, True, 1, Late(), cells, {})
         for key, cell in sorted(cells.items()):
-            add_cell(pane.arms.setdefault((key.arm, "*"), Summary.empty()).cell, cell)
+            add_cell(pane.arms.setdefault((key.arm, key.segment), Summary.empty()).cell, cell)
         self.minute += 1
         self.row, said = step(self.row, pane, self.now_s)
         self.outputs += said
 
-    def _assigned(self, n: int, held: Array | None) -> tuple[list[str], list[str], Array]:
-        """(slice by place, arm by place, place by request)."""
-        split: Row = self.row
-        shares = expected_shares(split.split) if split.split is not None else {("main", split.incumbent): 1.0}
-        ladder = np.cumsum(list(shares.values()))
-        u = self.rng.random(n) if held is None else self.rng.random(int(held.max(initial=-1)) + 1)[held]
-        places = np.minimum(np.searchsorted(ladder, u, side="right"), len(ladder) - 1)
-        return [s for s, _ in shares], [a for _, a in shares], places
+    def _shares(self, segment: str) -> dict[tuple[str, str], float]:
+        """Share of the requests by (slice, arm)."""
+        split = self.row.split
+        if split is None:
+            return {("main", self.row.incumbent): 1.0}
+        return dict(expected_shares(split, segment))
 
 
 def _cell(quality: Array, scored: Array, cost: Array, latency: Array, tokens: Array, group: Array | None) -> Cell:

@@ -30,9 +30,13 @@ SITUATIONS = {
 }
 
 
+MINUTES = {1: 1_500, 5: 3_000, 20: 5_000}
+"""Longest trial by requests a session: what sessions share is told once, so the same certainty takes longer."""
+
+
 def one(arguments: tuple[str, int]) -> Rollout:
     name, seed = arguments
-    return roll_out(SITUATIONS[name], Guardrails(), seed)
+    return roll_out(SITUATIONS[name], Guardrails(), seed, MINUTES[SITUATIONS[name].session_size])
 
 
 def say(line: str) -> None:
@@ -44,7 +48,9 @@ def say(line: str) -> None:
 def main() -> None:
     replicates = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     wanted = sys.argv[2:] or list(SITUATIONS)
-    say(f"{replicates} replicates, seeds 0.., 100 requests/min, at most 1500 minutes")
+    say(
+        f"{replicates} replicates, seeds 0.., 100 requests/min, at most 1,500 minutes (3,000 and 5,000 at 5 and 20 a session)"
+    )
     say(f"{'situation':30} rolled back  accepted   open  canary(median)  first promotion  by metric")
     with ProcessPoolExecutor(2) as pool:
         for name in wanted:

@@ -1,6 +1,10 @@
-"""Synthetic traffic for calibration: what a trial would have seen, minute by minute, from a seeded generator."""
+"""Synthetic traffic for calibration: what a trial would have seen, minute by minute, from a seeded generator.
+
+`python -m benchmarks.worlds` runs whole services in worlds with nothing to gain (`benchmarks.nothing_to_gain`).
+"""
 
 import math
+import sys
 
 import msgspec
 import numpy as np
@@ -146,3 +150,9 @@ def _cell_of(
                 s.scores += 1
                 s.quality += float(quality[i])
     return cell
+
+
+if __name__ == "__main__":
+    from benchmarks.nothing_to_gain import main
+
+    sys.exit(main(sys.argv[1:]))

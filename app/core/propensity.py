@@ -3,6 +3,7 @@
 import msgspec
 
 from app.core.assign import expected_shares
+from app.core.document import EVERYWHERE
 from app.core.split import Split
 
 
@@ -13,9 +14,13 @@ class Shares(msgspec.Struct, frozen=True, array_like=True):
     baseline: str
     segments: dict[str, dict[str, float]]
 
+    def weights(self, segment: str) -> dict[str, float]:
+        """Shares outside the holdout; those of all traffic for a segment the version did not name."""
+        return self.segments.get(segment) or self.segments.get(EVERYWHERE, {})
+
     def probability(self, segment: str, arm: str) -> float:
         """Chance that a request of ``segment`` was given ``arm``."""
-        outside = (1 - self.holdout) * self.segments.get(segment, {}).get(arm, 0.0)
+        outside = (1 - self.holdout) * self.weights(segment).get(arm, 0.0)
         return outside + (self.holdout if arm == self.baseline else 0.0)
 
 

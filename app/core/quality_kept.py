@@ -169,12 +169,12 @@ def _rate(state: QualityKept, *, held: bool) -> float:
 
 def _scored_probability(one: Judged, arm: str, rates: tuple[float, float]) -> float:
     outside, held = rates
-    h, w = one.shares.holdout, one.shares.segments.get(one.segment, {}).get(arm, 0.0)
+    h, w = one.shares.holdout, one.shares.weights(one.segment).get(arm, 0.0)
     return (1 - h) * w * outside + (h * held if arm == one.shares.baseline else 0.0)
 
 
 def _contrast(one: Judged) -> dict[str, float]:
-    contrast = {arm: -w for arm, w in one.shares.segments.get(one.segment, {}).items()}
+    contrast = {arm: -w for arm, w in one.shares.weights(one.segment).items()}
     contrast[one.shares.baseline] = contrast.get(one.shares.baseline, 0.0) + 1.0
     return contrast
 

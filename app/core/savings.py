@@ -205,7 +205,7 @@ def _plain(one: Answered) -> tuple[_Line, _Line]:
 
 def _contrast(one: Answered) -> dict[str, float]:
     """c_k: baseline minus router policy."""
-    contrast = {arm: -w for arm, w in one.shares.segments.get(one.segment, {}).items()}
+    contrast = {arm: -w for arm, w in one.shares.weights(one.segment).items()}
     contrast[one.shares.baseline] = contrast.get(one.shares.baseline, 0.0) + 1.0
     return contrast
 

@@ -153,3 +153,10 @@ def test_groups_are_those_of_sessions_alone() -> None:
     assert groups_of(cell) == ((4, 1.0, 0.0, 0.25), (9, 1.0, 7.0, 0.5))
     cell.in_session = 0
     assert groups_of(cell) == ()
+
+
+def test_a_segment_a_version_does_not_name_has_the_shares_of_all_traffic() -> None:
+    shares = Shares(H, "big", {"*": {"big": 0.2, "small": 0.8}, "x": {"big": 1.0}})
+    assert shares.probability("y", "small") == pytest.approx(0.95 * 0.8)
+    assert shares.probability("x", "small") == 0.0
+    assert shares.probability("x", "big") == pytest.approx(1.0)
