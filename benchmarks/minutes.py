@@ -110,7 +110,7 @@ class Service:
         split = self.row.split
         if split is None:
             return {("main", self.row.incumbent): 1.0}
-        return dict(expected_shares(split, segment))
+        return {(slice_, arm): share for (slice_, arm), share in expected_shares(split, segment).items()}
 
 
 def _cell(quality: Array, scored: Array, cost: Array, latency: Array, tokens: Array, group: Array | None) -> Cell:

@@ -78,7 +78,8 @@ def _minute(
     n, size = sessions * case.size, case.size
 
     def mixed() -> np.ndarray:
-        return np.sqrt(0.5) * rng.normal(size=sessions).repeat(size) + np.sqrt(0.5) * rng.normal(size=n)
+        shared, own = rng.normal(size=sessions).repeat(size), rng.normal(size=n)
+        return np.asarray(np.sqrt(0.5) * (shared + own))
 
     tokens = np.exp(6 + 0.7 * mixed()).round() + 1
     noise, luck = np.exp(SIGMA * mixed() - SIGMA**2 / 2), mixed()
