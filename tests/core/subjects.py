@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from app.core.analyze import rings
+from app.core.analyze import ring_watch, rings, series
 from app.core.cell import Cell, Group, Score, add_cell
 from app.core.sketch import Histogram, add, merge_into
 from app.core.stats import (
@@ -122,6 +122,21 @@ DETECTORS = [
     Detector(
         "two windows", TwoWindow, two_window_update, lambda s: s.changed, scored(counts(40, 50, 0.9)),
         scored(counts(20, 50, 0.6)), [moments.ArmSums()], (), moments.ArmSums(n=50.0, scores=50.0, quality=40.0, quality_sq=32.0),
+    ),
+    Detector(
+        "watched mean", series.MeanWatch, lambda s, x: series.step_mean(s, x, 9.0, 0)[0], lambda s: s.out is not None,
+        normal_panes(60), normal_panes(20, mean=0.5), NOISE_PANES, HOSTILE_PANES, Sums(50, 150.0, 450.0),
+    ),
+    Detector(
+        "watched rate", series.RateWatch, lambda s, x: series.step_rate(s, *x, 1e5, 0)[0], lambda s: s.out is not None,
+        counts(60, 50, 0.1), counts(30, 50, 0.25), [(0.0, 0), (NAN, 5), (INF, 5)],
+        [(0.0, 10**12), (1e12, 10**12), (0.5, 1), (5e-324, 1), (-1.0, 5), (6.0, 5)], (5.0, 50),
+    ),
+    Detector(
+        "pane series on its ring", ring_watch.RingWatch,
+        lambda s, x: ring_watch.step_ring(s, x, 12.0, 0, look="")[0], lambda s: s.out is not None,
+        RNG.normal(0.9, 0.05, size=100).tolist(), RNG.normal(1.3, 0.05, size=20).tolist(),
+        [NAN, INF, -INF], [HUGE, -HUGE, 0.0, 1e-320], 0.9,
     ),
     Detector(
         "ADWIN on the ring", RingWatch, ring_update, lambda s: s.alert is not None,

@@ -3,15 +3,15 @@
 A changed price is told at once, a cost per request that moved as a pane series, waste once an hour.
 """
 
-from math import exp, log
+from math import exp, log, log1p
 
 import msgspec
 
 from app.core.analyze.finding import Family, Note, Severity, Signal, severity_of
 from app.core.analyze.flag import Flag, raised
-from app.core.analyze.ring_watch import RingWatch, step_ring
+from app.core.analyze.ring_watch import LIMIT_N, RingWatch, step_ring
 from app.core.analyze.scope import Scope
-from app.core.analyze.series import NEW_NORMAL_S, Excursion
+from app.core.analyze.series import IDLE, NEW_NORMAL_S, Excursion
 from app.core.analyze.telling import BACK, told
 from app.core.analyze.unit_price import Line, learned, off
 from app.core.analyze.wording import COST, UNIT_PRICE
@@ -84,7 +84,10 @@ def _per_request(state: Cost, scope: Scope, cost_usd: float) -> tuple[Cost, list
         times = (exp(min(50.0, out.value - out.usual)) - 1.0) / max(scope.document.guardrails.cost.tolerance, 1e-9)
         return scope.signal("cost", key, "cost-rise", COST, out, times) if times >= WORTH else None
 
-    ring, moved = step_ring(state.ring, log(cost_usd), scope.limits().cusum, scope.now_s, look=scope.look)
+    idle = log1p(IDLE * WORTH * scope.document.guardrails.cost.tolerance)
+    ring, moved = step_ring(
+        state.ring, log(cost_usd), scope.limits(LIMIT_N).cusum, scope.now_s, look=scope.look, above=idle, below=idle
+    )
     ring, notes = told(ring, moved, key, dearer)
     state = msgspec.structs.replace(state, ring=ring)
     most = scope.document.thresholds.cost_usd_per_request

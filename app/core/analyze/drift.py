@@ -5,14 +5,14 @@ set an arm: the pairs of its first ``LEARN_N`` answers are known; a new pair is 
 known pairs answered for ``CLEAN_PANES`` panes, or after a day, when the new pair has become known.
 """
 
-from math import exp, log
+from math import exp, log, log1p
 
 import msgspec
 
 from app.core.analyze.finding import Cleared, Note, Severity, Signal
-from app.core.analyze.ring_watch import RingWatch, step_ring
+from app.core.analyze.ring_watch import LIMIT_N, RingWatch, step_ring
 from app.core.analyze.scope import Scope
-from app.core.analyze.series import CLEAN_PANES, NEW_NORMAL_S, Excursion
+from app.core.analyze.series import CLEAN_PANES, IDLE, NEW_NORMAL_S, Excursion
 from app.core.analyze.telling import told
 from app.core.analyze.wording import INPUT, OUTPUT, Metric
 from app.core.cell import SEPARATOR, Cell
@@ -71,7 +71,8 @@ def _length(ring: RingWatch, scope: Scope, tokens: float, metric: Metric) -> tup
         kind = f"{metric.name.replace('_', '-')}-{verb}"
         return scope.signal("drift", key, kind, metric, out, times) if times >= 1.0 else None
 
-    ring, moved = step_ring(ring, log(tokens), scope.limits().cusum, scope.now_s, look=scope.look)
+    idle, limit = log1p(IDLE * LENGTH_TOLERANCE), scope.limits(LIMIT_N).cusum
+    ring, moved = step_ring(ring, log(tokens), limit, scope.now_s, look=scope.look, above=idle, below=idle)
     return told(ring, moved, key, changed)
 
 

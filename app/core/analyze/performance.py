@@ -8,15 +8,15 @@ first token is told when ``LIMIT_PANES`` panes in a row are above it.
 """
 
 from collections.abc import Callable
-from math import exp, log
+from math import exp, log, log1p
 
 import msgspec
 
 from app.core.analyze.finding import Note, Signal
 from app.core.analyze.flag import Flag, raised
-from app.core.analyze.ring_watch import RingWatch, step_ring
+from app.core.analyze.ring_watch import LIMIT_N, RingWatch, step_ring
 from app.core.analyze.scope import Scope
-from app.core.analyze.series import Excursion, MeanWatch, RateWatch, step_mean, step_rate
+from app.core.analyze.series import IDLE, Excursion, MeanWatch, RateWatch, step_mean, step_rate
 from app.core.analyze.telling import told
 from app.core.analyze.wording import (
     ERRORS,
@@ -93,7 +93,8 @@ def _means(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, l
         return scope.signal("performance", key, "latency-rise", LATENCY, out, times, n=cell.n)
 
     sums = Sums(cell.n, cell.log_latency, cell.log_latency_sq)
-    watch, moved = step_mean(state.latency, sums, limits.cusum, scope.now_s, LATENCY_FLOOR)
+    idle = log1p(IDLE * WORTH * tolerance)
+    watch, moved = step_mean(state.latency, sums, limits.cusum, scope.now_s, LATENCY_FLOOR, idle, idle)
     watch, notes = told(watch, moved, key, slower)
     state = msgspec.structs.replace(state, latency=watch)
     error_key = scope.key("errors", "rate")
@@ -102,7 +103,9 @@ def _means(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, l
         times = (out.value - out.usual) / max(points, 1e-9)
         return scope.signal("performance", error_key, "error-burst", ERRORS, out, times) if times >= WORTH else None
 
-    errors, moved = step_rate(state.errors, cell.errors, cell.n, limits.e_limit, scope.now_s)
+    errors, moved = step_rate(
+        state.errors, cell.errors, cell.n, limits.e_limit, scope.now_s, idle=IDLE * WORTH * points
+    )
     errors, said = told(errors, moved, error_key, failing)
     state = msgspec.structs.replace(state, errors=errors)
     fixed = scope.document.thresholds.error_rate
@@ -164,7 +167,10 @@ def _tails(state: Performance, scope: Scope, pane: Histogram, hour: Histogram) -
             times = min(1.9, out.value / max(out.usual, 1e-9) - 1.0)  # a share is not a latency: a warning
             return scope.signal("performance", key, f"latency-{name}-rise", metric, out, times) if times >= 1 else None
 
-        watch, moved = step_rate(tail.share, beyond(pane, tail.bucket), n, scope.limits(n).e_limit, scope.now_s)
+        idle = IDLE * (1.0 - PERCENTILES[name])
+        watch, moved = step_rate(
+            tail.share, beyond(pane, tail.bucket), n, scope.limits(n).e_limit, scope.now_s, idle=idle
+        )
         # the mean says it more plainly, so it speaks first
         watch, said = told(watch, "" if moved == "raised" else moved, key, slower)
         tails[name] = Tail(tail.bucket, watch)
@@ -174,7 +180,7 @@ def _tails(state: Performance, scope: Scope, pane: Histogram, hour: Histogram) -
 
 def _pace(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, list[Note]]:
     tolerance, notes = max(scope.document.guardrails.latency.tolerance, 1e-9), list[Note]()
-    limit = scope.limits().cusum
+    limit = scope.limits(LIMIT_N).cusum
     if cell.ttft_n and cell.ttft_ms > 0:
         key = scope.key("latency", "ttft")
 
@@ -183,7 +189,13 @@ def _pace(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, li
             return scope.signal("performance", key, "ttft-rise", TTFT, out, times) if times >= WORTH else None
 
         ttft, moved = step_ring(
-            state.ttft or RingWatch(), log(cell.ttft_ms / cell.ttft_n), limit, scope.now_s, look=scope.look
+            state.ttft or RingWatch(),
+            log(cell.ttft_ms / cell.ttft_n),
+            limit,
+            scope.now_s,
+            look=scope.look,
+            above=log1p(IDLE * WORTH * tolerance),
+            below=log1p(IDLE * WORTH * tolerance),
         )
         ttft, said = told(ttft, moved, key, later)
         state, notes = msgspec.structs.replace(state, ttft=ttft), notes + said
@@ -196,8 +208,12 @@ def _pace(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, li
             times = min(1.9, (exp(min(50.0, out.usual - out.value)) - 1.0) / tolerance)
             return scope.signal("performance", key_speed, "slow-output", THROUGHPUT, out, times) if times >= 1 else None
 
-        x = log(1000.0 * cell.output_tokens / cell.latency_ms)
-        speed, moved = step_ring(state.speed or RingWatch(), x, limit, scope.now_s, look=scope.look)
+        written = cell.output_tokens / max(1, cell.n - cell.errors)  # failures write nothing: they are no slowness
+        x = log(1000.0 * written * cell.n / cell.latency_ms)
+        idle = log1p(IDLE * tolerance)
+        speed, moved = step_ring(
+            state.speed or RingWatch(), x, limit, scope.now_s, look=scope.look, above=idle, below=idle
+        )
         speed, said = told(speed, moved, key_speed, slower)
         state, notes = msgspec.structs.replace(state, speed=speed), notes + said
     return state, notes

@@ -10,7 +10,7 @@ import msgspec
 from app.core.analyze import wording
 from app.core.analyze.finding import Note, Signal
 from app.core.analyze.scope import Scope
-from app.core.analyze.series import Excursion, MeanWatch, RateWatch, step_mean, step_rate
+from app.core.analyze.series import IDLE, Excursion, MeanWatch, RateWatch, step_mean, step_rate
 from app.core.analyze.telling import told
 from app.core.cell import Cell, Score
 from app.core.stats.reference import Sums
@@ -56,7 +56,10 @@ def _channel(channel: Channel, scope: Scope, name: str, score: Score) -> tuple[C
         times = (out.usual - out.value) / tolerance
         return scope.signal("quality", key, "quality-drop", metric, out, times) if narrow and times >= WORTH else None
 
-    watch, moved = step_mean(channel.mean, Sums(score.n, score.total, score.squares), limits.cusum, scope.now_s, FLOOR)
+    idle = IDLE * WORTH * tolerance
+    watch, moved = step_mean(
+        channel.mean, Sums(score.n, score.total, score.squares), limits.cusum, scope.now_s, FLOOR, idle, idle
+    )
     watch, notes = told(watch, moved, key, lower)
     bad_key = scope.key("quality", f"{name}-bad")
 
@@ -65,7 +68,7 @@ def _channel(channel: Channel, scope: Scope, name: str, score: Score) -> tuple[C
         shown = _turned(out)
         return scope.signal("quality", bad_key, "quality-drop", metric, shown, times) if times >= WORTH else None
 
-    bad, moved = step_rate(channel.bad, score.n - score.total, score.n, limits.e_limit, scope.now_s)
+    bad, moved = step_rate(channel.bad, score.n - score.total, score.n, limits.e_limit, scope.now_s, idle=idle)
     bad, said = told(bad, moved, bad_key, worse)
     channel, notes = Channel(watch, bad, channel.limit), notes + said
     least = scope.document.thresholds.quality_min

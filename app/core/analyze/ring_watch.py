@@ -1,14 +1,17 @@
 """A pane series watched against its own ring: one value a closed pane, for metrics of which only means are kept.
 
-The reference is the median and the median deviation of the ring without its newest ``LAG`` values (scale floored at
-``FLOOR``, 2 % for logarithms). Steps of a CUSUM tuned to one scale are taken from values clipped at ``CLIP`` scales, so
-that one wild pane is no change. At the main cadence a detector of the document (River's ADWIN) looks at the same ring.
+The reference is mean and standard deviation of the ring without its newest ``LAG`` values, those beyond ``WILD`` median
+deviations drawn in (Huber), the scale a standard error on the safe side and floored at ``FLOOR`` (2 % for logarithms).
+Steps of a CUSUM tuned to one scale are taken from values clipped at ``CLIP`` scales, so that one wild pane is no
+change; evidence of m panes against a ring of n counts for n / (n + m) of itself, as in ``stats.cusum``. At the main
+cadence a detector of the document (River's ADWIN) looks at the same ring.
 The ring stands still during an excursion, and takes the new level when that lasts (``app.core.analyze.series``).
 Values are kept as 16-bit floats, .05 % of a logarithm: a quarter of a kilobyte a ring.
 """
 
 import math
 import struct
+from itertools import accumulate
 from statistics import fmean, median
 
 import msgspec
@@ -20,6 +23,9 @@ WARM = 45
 LAG = 15
 FLOOR = 0.02
 CLIP = 8.0
+WILD = 3.0
+LIMIT_N = 16.0
+"""Limits are those of panes of so many observations: tuned to one standard error of a pane, as here."""
 LOOK_N = 64
 """Values before the detector is asked: ADWIN looks every 32, so it can see two windows."""
 MAD_SD = 1.4826
@@ -53,10 +59,13 @@ def packed(values: tuple[float, ...]) -> bytes:
     return struct.pack(f"<{len(values)}e", *values)
 
 
-def step_ring(watch: RingWatch, x: float, limit: float, now_s: int, *, look: str) -> tuple[RingWatch, Moved]:
+def step_ring(
+    watch: RingWatch, x: float, limit: float, now_s: int, *, look: str, above: float = 0.0, below: float = 0.0
+) -> tuple[RingWatch, Moved]:
     """Add the value of a closed complete pane; what is not finite is left out.
 
-    ``look``: name of the detector that looks at the ring, too (at the main cadence), else ''.
+    ``limit``: in nats, of ``LIMIT_N`` observations a pane. ``look``: name of the detector that looks at the ring, too
+    (at the main cadence), else ''. ``above``, ``below``: how far the level may rise and fall without having moved.
     """
     if not math.isfinite(x):
         return watch, ""
@@ -68,7 +77,7 @@ def step_ring(watch: RingWatch, x: float, limit: float, now_s: int, *, look: str
         return RingWatch(packed((*values, x))), ""
     centre, scale = (watch.centre, watch.scale) if watch.scale and not look else reference(values[:-LAG])
     z = min(CLIP, max(-CLIP, (x - centre) / scale))
-    up, down = max(0.0, watch.up + z - 0.5), max(0.0, watch.down - z - 0.5)
+    up, down = max(0.0, watch.up + z - above / scale - 0.5), max(0.0, watch.down - z - below / scale - 0.5)
     grown = RingWatch(
         packed((*values, x)),
         up,
@@ -79,8 +88,11 @@ def step_ring(watch: RingWatch, x: float, limit: float, now_s: int, *, look: str
         centre,
         scale,
     )
-    if max(up, down) < limit:
-        return _looked(grown, look, now_s) if look and len(values) >= LOOK_N else (grown, "")
+    n = len(values) - LAG
+    if max(up * n / (n + grown.panes_up), down * n / (n + grown.panes_down)) < limit:
+        if not look or len(values) < LOOK_N:
+            return grown, ""
+        return _looked(grown, look, limit, now_s, above, below)
     panes = grown.panes_up if up >= down else grown.panes_down
     newest = (*values, x)[-min(panes, LAG) :]
     kept = packed((*values, x)[: -len(newest)])
@@ -88,19 +100,40 @@ def step_ring(watch: RingWatch, x: float, limit: float, now_s: int, *, look: str
 
 
 def reference(values: tuple[float, ...]) -> tuple[float, float]:
-    """Median and floored scale."""
-    centre = median(values)
-    return centre, max(FLOOR, MAD_SD * median([abs(v - centre) for v in values]))
+    """Mean and floored scale, neither moved far by wild values."""
+    middle = median(values)
+    reach = WILD * max(FLOOR, MAD_SD * median([abs(v - middle) for v in values]))
+    drawn = [min(middle + reach, max(middle - reach, v)) for v in values]
+    centre, n = fmean(drawn), len(drawn)
+    variance = math.fsum((v - centre) ** 2 for v in drawn) / max(1, n - 1)
+    return centre, max(FLOOR, math.sqrt(variance) * (1.0 + 1.0 / math.sqrt(n)))
 
 
-def _looked(watch: RingWatch, look: str, now_s: int) -> tuple[RingWatch, Moved]:
+def _looked(
+    watch: RingWatch, look: str, limit: float, now_s: int, above: float, below: float
+) -> tuple[RingWatch, Moved]:
+    """What ``look`` says, where the means on both sides of the change differ by ``limit`` nats (half of z squared). A
+    detector speaks some time after a change: it lies where the two sides differ most.
+    """
     values = unpacked(watch)
     _, alert = watched(Ring(values, len(values)), look)
     if alert is None or alert.at < LAG:
         return watch, ""
-    before, after = values[: alert.at], values[alert.at :]
-    out = _away(after, fmean(before), now_s)
-    return msgspec.structs.replace(watch, packed=packed(before), out=out, scale=reference(before)[1]), "raised"
+    at = _parting(values)
+    before, after = values[:at], values[at:]
+    usual, scale = reference(before)
+    out = _away(after, usual, now_s)
+    moved = out.value - (usual + above if out.value > usual else usual - below)
+    n = len(before) * len(after) / len(values)
+    if not -below <= out.value - usual <= above and 0.5 * n * (moved / scale) ** 2 >= limit:
+        return msgspec.structs.replace(watch, packed=packed(before), out=out, scale=scale), "raised"
+    return watch, ""
+
+
+def _parting(values: tuple[float, ...]) -> int:
+    """Where to cut, ``LAG`` values from the beginning at least, so that the means of both parts differ most."""
+    n, total, sums = len(values), math.fsum(values), list(accumulate(values))
+    return max(range(LAG, n), key=lambda at: (sums[at - 1] - total * at / n) ** 2 / (at * (n - at)))
 
 
 def _away(newest: tuple[float, ...], usual: float, now_s: int) -> Excursion:

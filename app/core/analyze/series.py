@@ -20,6 +20,9 @@ CLEAN_PANES = 10
 SURE = math.log(100.0)
 SURELY = 0.8
 RECENT = 0.85
+FADE = 0.95
+IDLE = 0.5
+"""A mean that moved by less than this share of what is worth telling has not moved: a day's ebb and flow is none."""
 NEW_NORMAL_S = 86_400
 _LARGEST = 20.0
 
@@ -28,9 +31,10 @@ Moved = Literal["", "raised", "on", "cleared"]
 
 
 class Excursion(msgspec.Struct, frozen=True, array_like=True):
-    """Away from ``usual``, at about ``value``: the mean of ``n`` observations with this ``total``, those of the alarm
-    and all since, as long as there is no sign of a way back. ``told``: the highest severity told (rank, -1: none);
-    ``recovery``: evidence of the way back, in nats; ``clean``: panes since that was 0.
+    """Away from ``usual``, lately at about ``value``: the mean of the newest observations (``recent_n``), fading over
+    about 20 panes. ``n`` and ``total`` are those of the alarm and all since; neither counts what looks like a way back.
+    ``told``: the highest severity told (rank, -1: none); ``recovery``: evidence of the way back, in nats; ``clean``:
+    panes since that was 0.
     """
 
     since_s: int
@@ -41,11 +45,14 @@ class Excursion(msgspec.Struct, frozen=True, array_like=True):
     total: float = 0.0
     clean: int = 0
     recovery: float = 0.0
+    recent_n: float = 0.0
+    recent_total: float = 0.0
 
     @property
     def surely(self) -> float:
         """Where it surely went: an alarm comes when an estimate is high, so the way back is judged by less."""
-        return self.usual + SURELY * (self.value - self.usual)
+        mean = self.total / self.n if self.n else self.value
+        return self.usual + SURELY * (mean - self.usual)
 
 
 class MeanWatch(msgspec.Struct, frozen=True, array_like=True):
@@ -73,8 +80,18 @@ class Strange(msgspec.Struct, frozen=True, array_like=True):
     out: Excursion | None = None
 
 
-def step_mean(watch: MeanWatch, pane: Sums, limit: float, now_s: int, floor: float = 0.0) -> tuple[MeanWatch, Moved]:
-    """Add a closed pane (complete, else leave it out). ``floor``: least standard deviation of one observation."""
+def step_mean(
+    watch: MeanWatch,
+    pane: Sums,
+    limit: float,
+    now_s: int,
+    floor: float = 0.0,
+    above: float = 0.0,
+    below: float = 0.0,
+) -> tuple[MeanWatch, Moved]:
+    """Add a closed pane (complete, else leave it out). ``floor``: least standard deviation of one observation;
+    ``above``, ``below``: what counts as no move (``stats.cusum``).
+    """
     if not pane.usable:
         return watch, ""
     if watch.out is not None:
@@ -88,17 +105,26 @@ def step_mean(watch: MeanWatch, pane: Sums, limit: float, now_s: int, floor: flo
         if now_s - out.since_s >= NEW_NORMAL_S:
             return MeanWatch(cusum.rebaselined(watch.detector)), "cleared"
         return MeanWatch(watch.detector, out), "on"
-    detector = cusum.update(watch.detector, pane, limit=limit, floor=floor)
+    detector = cusum.update(watch.detector, pane, limit=limit, floor=floor, above=above, below=below)
     if not cusum.alarm(detector, limit):
         return MeanWatch(detector), ""
-    usual, value = detector.normal.reference.mean, _found(detector, pane, floor)
+    usual, value = detector.normal.reference.mean, _found(detector, pane, floor, above, below)
     return MeanWatch(detector, Excursion(now_s, value, usual, n=float(pane.n), total=pane.n * value)), "raised"
 
 
 def step_rate(
-    watch: RateWatch, bad: float, n: int, limit: float, now_s: int, *, promised: float | None = None
+    watch: RateWatch,
+    bad: float,
+    n: int,
+    limit: float,
+    now_s: int,
+    *,
+    promised: float | None = None,
+    idle: float = 0.0,
 ) -> tuple[RateWatch, Moved]:
-    """Add a closed pane of ``n`` observations, ``bad`` of them failed. ``promised``: a fixed rate, not the usual."""
+    """Add a closed pane of ``n`` observations, ``bad`` of them failed. ``promised``: a fixed rate, not the usual, which
+    may rise by ``idle`` without having risen.
+    """
     if n <= 0 or not math.isfinite(bad):
         return watch, ""
     bad = min(max(bad, 0.0), float(n))
@@ -111,7 +137,7 @@ def step_rate(
         if promised is None and now_s - out.since_s >= NEW_NORMAL_S:
             return RateWatch(e_detector.rebaselined(watch.detector)), "cleared"
         return msgspec.structs.replace(watch, out=out), "on"
-    detector = e_detector.update(watch.detector, bad, n, rate=promised, limit=limit)
+    detector = e_detector.update(watch.detector, bad, n, rate=promised, limit=limit, idle=idle)
     grown = RateWatch(detector, None, RECENT * watch.n + n, RECENT * watch.bad + bad)
     if not e_detector.alarm(detector, limit):
         return grown, ""
@@ -136,8 +162,12 @@ def further(out: Excursion, n: float, total: float, gain: float) -> Excursion:
     clean = out.clean + 1 if recovery > 0.0 else 0
     if recovery >= 1.0:
         return msgspec.structs.replace(out, clean=clean, recovery=recovery)
-    n, total = out.n + n, out.total + total
-    return Excursion(out.since_s, total / n, out.usual, out.told, n, total, clean, recovery)
+    lately = (out.recent_n, out.recent_total) if out.recent_n else (out.n, out.total)
+    recent_n, recent_total = FADE * lately[0] + n, FADE * lately[1] + total
+    return msgspec.structs.replace(
+        out, value=recent_total / recent_n, n=out.n + n, total=out.total + total, clean=clean, recovery=recovery,
+        recent_n=recent_n, recent_total=recent_total,
+    )  # fmt: skip
 
 
 def back(out: Excursion) -> bool:
@@ -145,17 +175,18 @@ def back(out: Excursion) -> bool:
     return out.clean >= CLEAN_PANES and out.recovery >= SURE
 
 
-def _found(detector: Cusum, pane: Sums, floor: float) -> float:
-    """The mean since the change began, from the evidence: up = d (sum z - d n / 2); or what the newest pane alone
-    proves, if that is farther away.
+def _found(detector: Cusum, pane: Sums, floor: float, above: float, below: float) -> float:
+    """The mean since the change began, from the evidence: up = d (sum z - d n / 2), z counted from what is no move; or
+    what the newest pane alone proves, if that is farther away.
     """
     reference, d = detector.normal.reference, cusum.shift(pane.n, detector.normal.reference.n)
     up = detector.up >= detector.down
     nats, count = (detector.up, detector.n_up) if up else (detector.down, detector.n_down)
     shift = (pane.total / pane.n - reference.mean) / spread(reference, floor)
     newest = (shift if up else -shift) - 2.0 / math.sqrt(pane.n)
-    moved = max(nats / (d * max(1, count)) + 0.5 * d, newest)
-    return reference.mean + (moved if up else -moved) * spread(reference, floor)
+    sd = spread(reference, floor)
+    moved = max(nats / (d * max(1, count)) + 0.5 * d + (above if up else below) / sd, newest)
+    return reference.mean + (moved if up else -moved) * sd
 
 
 def _between(out: Excursion) -> tuple[float, float]:

@@ -48,10 +48,14 @@ class Cusum(msgspec.Struct, frozen=True, array_like=True):
     skipped: int = 0
 
 
-def update(state: Cusum, pane: Sums, *, limit: float = LIMIT, floor: float = 0.0) -> Cusum:
+def update(
+    state: Cusum, pane: Sums, *, limit: float = LIMIT, floor: float = 0.0, above: float = 0.0, below: float = 0.0
+) -> Cusum:
     """Add a closed pane. Empty panes change nothing; sums that cannot be are counted and left out.
 
     ``floor``: least standard deviation of one observation. ``limit``: from here on nothing is learned as normal.
+    ``above``, ``below``: how far the mean may rise and fall without being called moved (infinite: in any case); a mean
+    that swings inside them, as over a day, alarms no more often than one that stands still.
     """
     if not pane.usable:
         return state if pane.n == 0 else msgspec.structs.replace(state, skipped=state.skipped + 1)
@@ -60,8 +64,9 @@ def update(state: Cusum, pane: Sums, *, limit: float = LIMIT, floor: float = 0.0
         return msgspec.structs.replace(state, normal=learned(normal, pane))
     reference = normal.reference
     sigma = scale(reference, floor) * math.sqrt(reference.dispersion)
-    d, z = shift(pane.n, reference.n), (pane.total - pane.n * reference.mean) / sigma
-    up, down = _step(state.up + d * (z - 0.5 * d * pane.n)), _step(state.down - d * (z + 0.5 * d * pane.n))
+    d, z, n = shift(pane.n, reference.n), (pane.total - pane.n * reference.mean) / sigma, pane.n
+    up = _step(state.up + d * (z - n * above / sigma - 0.5 * d * n))
+    down = _step(state.down - d * (z + n * below / sigma + 0.5 * d * n))
     n_up, n_down = (state.n_up + pane.n if up else 0), (state.n_down + pane.n if down else 0)
     grown = Cusum(normal, up, down, n_up, n_down, state.skipped)
     kept = forgot_recent(normal) if alarm(grown, limit) else learned(normal, pane)

@@ -40,10 +40,13 @@ class EDetector(msgspec.Struct, frozen=True, array_like=True):
     skipped: int = 0
 
 
-def update(state: EDetector, bad: float, n: int, *, rate: float | None = None, limit: float = LIMIT) -> EDetector:
+def update(
+    state: EDetector, bad: float, n: int, *, rate: float | None = None, limit: float = LIMIT, idle: float = 0.0
+) -> EDetector:
     """Add a pane of ``n`` observations of which ``bad`` (0 <= bad <= n) failed; other counts are left out, counted.
 
-    ``rate``: the promised rate, if there is one, in (0, 1); otherwise it is learned from the first panes.
+    ``rate``: the promised rate, if there is one, in (0, 1); otherwise it is learned from the first panes. ``idle``: how
+    far a learned rate may rise without having risen.
     """
     if not (math.isfinite(bad) and 0.0 <= bad <= n):
         return msgspec.structs.replace(state, skipped=state.skipped + 1)
@@ -52,7 +55,7 @@ def update(state: EDetector, bad: float, n: int, *, rate: float | None = None, l
     pane = Sums(n, bad, bad)
     if rate is None and not state.normal.ready:
         return msgspec.structs.replace(state, normal=learned(state.normal, pane))
-    p = expected_rate(state.normal, limit) if rate is None else rate
+    p = min(0.999, expected_rate(state.normal, limit) + idle) if rate is None else rate
     logs = tuple(
         _log1p_exp(min(LARGEST, log + _log_e(bad, n, p, odds))) for log, odds in zip(state.logs, ODDS, strict=True)
     )

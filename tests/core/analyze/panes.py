@@ -14,7 +14,7 @@ from app.core.document import Arm, ServiceDocument, completed
 from app.core.outputs import Output
 from app.core.pane import ClosedPane
 from app.core.sketch import add
-from app.core.windows import Windows, roll
+from app.core.windows import SIZES_S, Windows, roll
 
 START = 28_333_320
 """A whole hour, in minutes."""
@@ -69,6 +69,7 @@ class Service:
         """``every``: minutes from one pane to the next."""
         for _ in range(panes):
             pane = self.pane()
+            self.windows = Windows([w for w in self.windows.open if w.size_s == SIZES_S[-1]])  # the one that is read
             self.windows, _ = roll(self.windows, "chat", pane, pane.end_s)
             self._take(pane)
             self.minute += every
@@ -108,7 +109,8 @@ class Service:
         rnd, n = self._rnd, b.n
         mean = math.log(b.latency) + 0.4 / math.sqrt(n) * rnd.gauss(0, 1)
         errors = min(n, max(0, round(rnd.gauss(n * b.errors, math.sqrt(n * b.errors * (1 - b.errors))))))
-        input_, output = (round(n * x * math.exp(0.05 * rnd.gauss(0, 1))) for x in (b.input, b.output))
+        written = ((n, b.input), (n - errors, b.output))
+        input_, output = (round(k * x * math.exp(0.05 * rnd.gauss(0, 1))) for k, x in written)
         cost = b.price * (input_ + 4 * output)
         cell = Cell(
             n=n, errors=errors, latency_ms=n * math.exp(mean + 0.08), log_latency=n * mean,

@@ -328,3 +328,19 @@ def test_each_kind_of_waste_is_a_finding_of_its_own(waste: Waste, kind: str) -> 
     service = Service({("a", "*"): Behaviour(waste=waste)}).run(60)
     assert service.told() == [f"open {kind}"]
     assert service.findings()[0]["evidence"]["wasted_usd"] > 0
+
+
+def test_a_fault_is_found_soon_although_a_small_change_went_before_it() -> None:
+    service = Service().run(60)
+    service.a.latency = 975.0  # 8 %: certain, but not worth a word
+    assert service.run(240).told() == []
+    service.a.latency = 1500.0
+    service.run(4)
+    assert [t for t in service.told() if t.startswith("open latency")]
+
+
+def test_failures_are_no_slower_output() -> None:
+    service = Service().run(60)
+    service.a.errors = 0.35
+    service.run(40)
+    assert {f["kind"] for f in service.findings()} <= {"error-burst", "errors-anomaly"}

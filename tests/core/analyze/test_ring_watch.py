@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from app.core.analyze.ring_watch import RingWatch, step_ring, unpacked
+from app.core.analyze.ring_watch import RingWatch, packed, step_ring, unpacked
 from app.core.analyze.series import Moved
 
 
@@ -30,12 +30,24 @@ def test_a_step_is_told_and_its_end_too() -> None:
     assert moves.index("raised") < 64 and 85 <= moves.index("cleared") < 110
 
 
-@pytest.mark.parametrize("name", ["river.drift.ADWIN", "river.drift.PageHinkley", "mad"])
-def test_the_named_detector_sees_what_the_limit_lets_pass(name: str) -> None:
-    values = [*noise(75), *noise(45, 5.5)]
-    assert set(run(values, math.inf)[1]) == {""}
-    watch, moves = run(values, math.inf, name)
-    assert "raised" in moves and watch.out is not None and watch.out.value > watch.out.usual + 0.2
+def jumped(limit: float, look: str) -> RingWatch:
+    """A level that rose before a long while: the CUSUM's reference has taken half of it in, the ring has both."""
+    values = [*noise(60), *noise(60, 5.3)]
+    ring = RingWatch(packed(tuple(values)))
+    return step_ring(ring, 5.3, limit, 60, look=look)[0]
+
+
+@pytest.mark.parametrize("name", ["river.drift.ADWIN", "river.drift.PageHinkley", "river.drift.KSWIN"])
+def test_the_named_detector_sees_what_the_reference_has_taken_in(name: str) -> None:
+    assert jumped(10.0, "").out is None
+    out = jumped(10.0, name).out
+    assert out is not None and out.value == pytest.approx(5.3, abs=0.02) and out.usual == pytest.approx(5.0, abs=0.1)
+
+
+def test_a_word_of_it_without_evidence_or_inside_what_is_no_move_is_no_alarm() -> None:
+    assert jumped(1e6, "river.drift.ADWIN").out is None
+    ring = RingWatch(packed((*noise(60), *noise(60, 5.3))))
+    assert step_ring(ring, 5.3, 10.0, 60, look="river.drift.ADWIN", above=0.4, below=0.4)[0].out is None
 
 
 @pytest.mark.parametrize("x", [math.nan, math.inf, -math.inf, 1e300, -1e300])

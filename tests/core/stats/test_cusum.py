@@ -98,3 +98,16 @@ def test_the_shift_looked_for_is_less_in_large_panes_but_not_below_what_the_refe
     assert cusum.shift(1) == cusum.SHIFT
     assert cusum.shift(100) == pytest.approx(0.1)
     assert cusum.shift(10_000, 1600) == pytest.approx(0.1)
+
+
+def test_a_mean_that_stays_inside_what_is_no_move_does_not_alarm_and_one_beyond_does() -> None:
+    state = cusum.Cusum()
+    for _ in range(60):
+        state = cusum.update(state, Sums(100, 0.0, 100.0))
+    inside = beyond = plain = state
+    for _ in range(60):
+        plain = cusum.update(plain, Sums(100, 30.0, 109.0))
+        inside = cusum.update(inside, Sums(100, 30.0, 109.0), above=0.3, below=0.3)
+        beyond = cusum.update(beyond, Sums(100, 60.0, 136.0), above=0.3, below=0.3)
+    assert cusum.alarm(plain) and not cusum.alarm(inside) and inside.up == 0.0 and cusum.alarm(beyond)
+    assert not cusum.alarm(cusum.update(state, Sums(100, 9e9, 9e19), above=math.inf))

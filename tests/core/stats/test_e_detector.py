@@ -79,3 +79,13 @@ def test_a_fall_of_quality_is_found_and_a_rise_is_not_an_alarm() -> None:
     assert e_detector.alarm(fallen) and e_detector.level(fallen) == 1.0
     assert e_detector.level(better) < 0.2
     assert e_detector.rebaselined(fallen) == EDetector()
+
+
+def test_a_rate_may_rise_by_what_is_idle() -> None:
+    state = EDetector()
+    for _ in range(60):
+        state = e_detector.update(state, 10, 100)
+    plain = idle = state
+    for _ in range(40):
+        plain, idle = e_detector.update(plain, 15, 100), e_detector.update(idle, 15, 100, idle=0.05)
+    assert e_detector.alarm(plain) and not e_detector.alarm(idle)
