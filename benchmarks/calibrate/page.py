@@ -9,7 +9,9 @@ INTRODUCTION = """# Calibration
 
 What every rule of the statistics core does when nothing happens, and how soon it speaks when something does. Made by
 `make calibrate` from the code as it is; do not edit. A goal stands beside each number that
-has one: ✓ reached, ✗ missed. `python -m benchmarks.calibrate --only NAME` measures one section again.
+has one: ✓ reached, ✗ missed. A mark says what these replicates showed: with fewer than the standard number (it stands
+under each table) a number near its goal may fall on either side. `python -m benchmarks.calibrate --only NAME` measures
+one section again.
 """
 _MARK = "<!-- section: {} -->"
 _SECTION = re.compile(r"<!-- section: ([\w-]+) -->\n(.*?)(?=<!-- section: |\Z)", re.DOTALL)
