@@ -128,7 +128,7 @@ DETECTORS = [
         normal_panes(60), normal_panes(20, mean=0.5), NOISE_PANES, HOSTILE_PANES, Sums(50, 150.0, 450.0),
     ),
     Detector(
-        "watched rate", series.RateWatch, lambda s, x: series.step_rate(s, *x, 1e5, 0)[0], lambda s: s.out is not None,
+        "watched rate", series.RateWatch, lambda s, x: series.step_rate(s, x[0], x[1], 1e5, 0)[0], lambda s: s.out is not None,
         counts(60, 50, 0.1), counts(30, 50, 0.25), [(0.0, 0), (NAN, 5), (INF, 5)],
         [(0.0, 10**12), (1e12, 10**12), (0.5, 1), (5e-324, 1), (-1.0, 5), (6.0, 5)], (5.0, 50),
     ),
