@@ -14,9 +14,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--long", action="store_true", default=bool(os.environ.get("LONG")), help="half an hour")
     parser.add_argument("--minutes", type=float, default=float(os.environ.get("MINUTES") or 0), help="of a long run")
     parser.add_argument("--ci", action="store_true", help="the part that `make test` runs: under four minutes")
+    parser.add_argument("--write", action="store_true", help="write the page, also of a part")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
     arguments = _arguments()
-    sys.exit(main(arguments.seed, arguments.only, long=arguments.long, ci=arguments.ci, minutes=arguments.minutes))
+    options = {name: getattr(arguments, name) for name in ("long", "ci", "minutes", "write")}
+    sys.exit(main(arguments.seed, arguments.only, **options))

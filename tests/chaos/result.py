@@ -18,6 +18,7 @@ class Result(msgspec.Struct):
     said: list[str]
     notes: dict[str, str]
     folder: Path
+    long: bool = False
 
     @property
     def exact(self) -> bool:

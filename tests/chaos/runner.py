@@ -19,20 +19,21 @@ from tests.chaos.scenarios import SCENARIOS
 from tests.chaos.world import World
 from tests.e2e.harness.broker import Broker
 
-BESIDE = 3
+BESIDE = 4
 """Scenarios side by side: on two cores, since most of them mostly wait."""
 SEEDS = 20
 LONG_S = 28 * 60.0
 
 
-def main(seed: int, only: str, *, long: bool, ci: bool = False, minutes: float = 0.0) -> int:
+def main(seed: int, only: str, *, long: bool, ci: bool = False, minutes: float = 0.0, write: bool = False) -> int:
     """The exit code: 0 when every verdict is exact, 1 when one is not, 2 for a name that is none.
 
     ``long``: one seed after the other, at most ``SEEDS`` and no new one after ``minutes`` (0: about half an hour), each
-    with faults of processes drawn anew and a few of the other scenarios in turn. ``ci``: those of ``make test``.
+    with faults of processes drawn anew and a few of the other scenarios in turn, each tenth of them in full length; with
+    ``only``, those in full length. ``ci``: those of ``make test``; ``write``: the page also of a part.
     """
     seed = seed or int(time.time()) % 1_000_000
-    chosen = [s for s in SCENARIOS if (s.name in only.split(",") if only else s.ci or not ci)]
+    chosen = [s for s in SCENARIOS if (s.name in only.split(",") if only else s.ci if ci else long or not s.only_long)]
     if unknown := set(filter(None, only.split(","))) - {s.name for s in SCENARIOS}:
         _say(f"no such scenario: {', '.join(sorted(unknown))}; there are {', '.join(s.name for s in SCENARIOS)}")
         return 2
@@ -43,17 +44,20 @@ def main(seed: int, only: str, *, long: bool, ci: bool = False, minutes: float =
     began, first = time.monotonic(), seed
     results: list[Result] = []
     with own_broker() as broker:
-        for number in range(SEEDS if long else 1):
-            results += run_all(_turn(chosen, number) if long else chosen, seed, broker, Size(long=long))
+        turns = long and not only
+        for number in range(SEEDS if turns else 1):
+            turn = _turn(chosen, number) if turns else chosen
+            results += run_all(turn, seed, broker, Size(long=long and (not turns or number % 10 == 1)))
             seed += 1
             if any(not r.exact for r in results) or time.monotonic() - began > (minutes * 60 or LONG_S):
                 break
     wrong = [r for r in results if not r.exact]
     _say(f"{len(results) - len(wrong)} of {len(results)} exact in {time.monotonic() - began:.0f} s")
     for result in wrong:
-        _say(f"again with: make chaos SEED={result.seed} ONLY={result.name}{' LONG=1' if long else ''}")
-    if not only and not ci:
-        command = f"make chaos SEED={first}{' LONG=1' if long else ''}{f' MINUTES={minutes:g}' if minutes else ''}"
+        _say(f"again with: make chaos SEED={result.seed} ONLY={result.name}{' LONG=1' if result.long else ''}")
+    if write or (not only and not ci):
+        command = f"make chaos{'-ci' if ci else ''} SEED={first}{' LONG=1' if long else ''}"
+        command += f"{f' MINUTES={minutes:g}' if minutes else ''}{f' ONLY={only}' if only else ''}"
         _say(f"written: {evidence.write(results, SCENARIOS, command, long=long)}")
     return 1 if wrong else 0
 
@@ -77,7 +81,7 @@ def run_all(chosen: Sequence[Scenario], seed: int, broker: OwnBroker, size: Size
 def run_one(scenario: Scenario, seed: int, broker: OwnBroker, size: Size) -> Result:
     """One scenario; whatever goes wrong is its result."""
     folder, began = Path(tempfile.mkdtemp(prefix=f"chaos-{scenario.name}-")), time.monotonic()
-    result = Result(scenario.name, seed, 0.0, None, "", [], {}, folder)
+    result = Result(scenario.name, seed, 0.0, None, "", [], {}, folder, size.long)
     with ExitStack() as stack:
         try:
             world = _world(scenario, seed, broker, folder, stack, size)

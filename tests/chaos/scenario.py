@@ -22,7 +22,8 @@ Run = Callable[[World, Size], Verdict]
 
 class Scenario(msgspec.Struct, frozen=True):
     """``says``: what is done, for the table. ``mock``: on the mock cluster; ``alone``: disturbs others, or measures.
-    ``covers``: items of ``tests/chaos/coverage.py``; ``ci``: part of ``make test``.
+    ``covers``: items of ``tests/chaos/coverage.py``; ``ci``: part of ``make test``; ``only_long``: not part
+    of a short run.
     """
 
     name: str
@@ -34,3 +35,4 @@ class Scenario(msgspec.Struct, frozen=True):
     long_overrides: Mapping[str, str] = {}
     covers: tuple[str, ...] = ()
     ci: bool = False
+    only_long: bool = False

@@ -18,7 +18,6 @@ SCENARIOS: tuple[Scenario, ...] = (
         overrides={"optimize__silent_s": "40"},
         long_overrides={"optimize__silent_s": "300"},
         covers=("stopped",),
-        ci=True,
     ),
     Scenario(
         "clocks",
@@ -97,5 +96,6 @@ SCENARIOS: tuple[Scenario, ...] = (
         measure.recovery,
         alone=True,
         covers=("recovery", "kill all"),
+        only_long=True,
     ),
 )

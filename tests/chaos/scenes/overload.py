@@ -23,12 +23,16 @@ POLL_S = 0.5
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """``lag`` in records, ``lag_s`` the oldest source's, resident MB of the agents together."""
+    """``lag`` in records, ``lag_s`` the oldest source's, resident MB by agent."""
 
     at_s: float
     lag: float
     lag_s: float
-    rss_mb: float
+    by_agent_mb: dict[str, float]
+
+    @property
+    def rss_mb(self) -> float:
+        return sum(self.by_agent_mb.values())
 
 
 def overload(world: World, size: Size) -> Verdict:
@@ -37,7 +41,7 @@ def overload(world: World, size: Size) -> Verdict:
     slow.write_text(str(SLOW_US))
     [worker] = world.start(1, world.injected(slow_file=str(slow)))
     world.await_ready()
-    seconds = size.of(45, 180)
+    seconds = size.of(35, 180)
     plan = Plan(events=RATE * seconds, rate=RATE, seed=world.seed, commands=10)
     world.say(f"{RATE} records/s for {seconds} s to a worker that folds fewer than {1_000_000 // SLOW_US}")
     with world.traffic(plan) as sender:
@@ -60,7 +64,7 @@ def _watched(world: World, worker: Worker, sender: Sender) -> list[Sample]:
 
 
 def _sample(world: World, worker: Worker) -> Sample:
-    rss = sum(_rss(process) for process in worker.agents().values()) / MB
+    rss = {name: _rss(process) / MB for name, process in worker.agents().items()}
     try:
         lag = world.metric("llm_optimizer_lag_records")
         lag_s = max(world.samples("llm_optimizer_lag_seconds"), default=0.0)
@@ -83,6 +87,12 @@ def _complaints(world: World, samples: list[Sample]) -> list[str]:
     early, later = max(s.rss_mb for s in samples[:third]), max(s.rss_mb for s in samples[third:])
     world.notes["overload, largest lag"] = f"{lag:,.0f} records, {lag_s:.0f} s"
     world.notes["overload, largest RSS of both agents"] = f"first third {early:.0f} MB, later {later:.0f} MB"
+    every = max(1, len(samples) // 12)
+    curve = (
+        f"{s.lag / 1000:.0f}k: {' + '.join(f'{mb:.0f}' for _, mb in sorted(s.by_agent_mb.items()))}"
+        for s in samples[::every]
+    )
+    world.notes["overload, lag in records: RSS in MB of ingest and optimize"] = ", ".join(curve)
     wrong = []
     if lag < RATE * 5:
         wrong.append(f"the lag was {lag:.0f} records at most: the worker was not overloaded")
