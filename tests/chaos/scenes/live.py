@@ -69,7 +69,7 @@ def _judge(world: World) -> Verdict:
     end_s = time.time()
     until_s = end_s // 60 * 60
     time.sleep(max(0.0, until_s + CLOSED_S - time.time()))
-    return world.judge(until(world.account(), int(until_s)), within_s=40, until_s=until_s)
+    return world.judge(until(world.account(), int(until_s)), until_s=until_s)
 
 
 def stopped(world: World, size: Size) -> Verdict:
@@ -102,7 +102,7 @@ def stopped(world: World, size: Size) -> Verdict:
     time.sleep(max(0.0, end_s + CLOSED_S - time.time()))
     incomplete = world.incomplete()
     expected = _without(world.account(), world.account(source), incomplete)
-    verdict = world.judge(until(expected, int(end_s)), within_s=40, until_s=end_s)
+    verdict = world.judge(until(expected, int(end_s)), until_s=end_s)
     world.notes["minutes of a service without the stopped source"] = f"{len(incomplete)} of {_minutes(expected)}"
     verdict.violations["closes wait"] = [f"{key} was closed without the stopped source, too early" for key in early]
     return verdict

@@ -48,7 +48,7 @@ def recovery(world: World, size: Size) -> Verdict:
     time.sleep(max(0.0, until_s + 30 - time.time()))
     from tests.chaos.account import until
 
-    return world.judge(until(world.account(), int(until_s)), within_s=40, until_s=until_s)
+    return world.judge(until(world.account(), int(until_s)), until_s=until_s)
 
 
 def _await_caught_up(world: World) -> None:
