@@ -28,7 +28,7 @@ from tests.e2e.harness.workers import until
 
 pytestmark = pytest.mark.e2e
 
-EXAMPLES = 5
+EXAMPLES = 3
 """Of each operation, good ones and bad ones; all operations together take half a minute on a busy machine."""
 
 
