@@ -12,7 +12,6 @@ from aiokafka.partitioner import murmur2
 
 from agents.actuate import Mirror, actuate
 from agents.ingest import fold_of, ingest
-from agents.optimize import merge_of, optimize
 from app.adapters.codec import encode_output, make_decode, make_decode_spans
 from app.adapters.codec.avro import AvroReader, use
 from app.adapters.codec.avro_write import encoder
@@ -21,7 +20,6 @@ from app.adapters.gateways.breaker import Breaker, BreakerGateway, BreakerOption
 from app.adapters.gateways.desired import DesiredGateway, DesiredState
 from app.adapters.gateways.metrics import offered, readings
 from app.adapters.gateways.orchestrator import OrchestratorGateway, OrchestratorOptions
-from app.adapters.gateways.orchestrator_grpc import GrpcGateway, GrpcOptions
 from app.adapters.gateways.propagation import MeasuredGateway
 from app.adapters.kafka.broadcast import Broadcast
 from app.adapters.kafka.connection import aiokafka_connection, faust_credentials
@@ -163,6 +161,9 @@ def optimize_agent(
     settings: Settings, tee: Path | None, registry: Registry | None = None, partitions: int = 0
 ) -> Agent:
     """Facts -> rows, aggregates, decisions, splits. Raises ``RegistryError`` when a schema cannot be registered."""
+    # the rules and numpy: 25 MB that only this process needs
+    from agents.optimize import merge_of, optimize
+
     to_record = output_encoder(settings, registry)
     settled = settings.optimize
     write = Tee(tee).write if tee is not None else None
@@ -287,6 +288,9 @@ def gateway_of(
     if chosen.kind == "desired":
         return MeasuredGateway(DesiredGateway(desired or DesiredState(time.monotonic)), time.monotonic)
     if chosen.kind == "orchestrator-grpc":
+        # 10 MB that no other process needs
+        from app.adapters.gateways.orchestrator_grpc import GrpcGateway, GrpcOptions
+
         grpc_options = GrpcOptions(
             url=chosen.url, token=chosen.token, timeout_s=chosen.timeout_s, attempts=chosen.attempts
         )
