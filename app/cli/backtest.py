@@ -79,7 +79,7 @@ def backtest(
         write_json(shown if policy == ALL else shown[0])
     else:
         _print(runs, objective)
-        _print_log(runs)
+        _print_log(runs, known=read.propensity is not None)
     if plot is not None:
         _draw(plot, file.name, read, objective, played.degrade, runs)
 
@@ -135,6 +135,8 @@ def _read(file: Path) -> "Table":
         rows = csv.DictReader(text, skipinitialspace=True)
         try:
             rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
+            for name in table.unread(rows.fieldnames):
+                click.echo(f"{file}: column {name} is not read, no arm has that name", err=True)
             return table.read(rows.fieldnames, _numbered(rows))
         except (csv.Error, UnicodeError, EOFError) as error:
             raise table.TableError(f"{file}, after line {rows.line_num}: this is no CSV in UTF-8 ({error})") from error
@@ -161,8 +163,8 @@ def _print(runs: list[_Run], objective: "Objective") -> None:
     click.echo(f"rewards fall to nothing at: {maxima}")
 
 
-def _print_log(runs: list[_Run]) -> None:
-    """The estimates of a log, by three roads."""
+def _print_log(runs: list[_Run], *, known: bool) -> None:
+    """The estimates of a log, by three roads; ``known``: with propensities of its own."""
     from app.core.backtest.score import LogScore
 
     scores = [run.score for run in runs if isinstance(run.score, LogScore)]
@@ -170,6 +172,9 @@ def _print_log(runs: list[_Run]) -> None:
         return
     click.echo("\nThis table is a log: an arm that was not called has no answer in it, so what a policy would have")
     click.echo("earned is estimated. Above are the doubly robust estimates; here all three, with 95 % intervals.\n")
+    if not known:
+        click.echo("It has no column propensity: the share of each arm in the segment stands in for it, which is right")
+        click.echo("only if the log was drawn by nothing else than the segment.\n")
     rows = [
         (score.policy, score.matched, *(f"{e.value:.4f} [{e.low:.4f}, {e.high:.4f}]" for e in roads))
         for score in scores

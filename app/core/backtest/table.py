@@ -65,13 +65,14 @@ def read(header: Sequence[str], rows: Iterable[tuple[str, Mapping[str, str | Non
     cells: dict[str, list[list[float]]] = {QUALITY: [], COST: [], LATENCY: []}
     words: dict[str, list[str]] = {"segment": [], "prompt": [], "in_tokens": [], "propensity": []}
     for place, row in rows:
+        _no_more(row, place)
         answers = [_answer(row, arm, place, timed=timed) for arm in arms]
         if all(math.isnan(answer[0]) for answer in answers):
             raise TableError(f"{place}: no arm was called; fill one pair of q_<arm> and cost_<arm>, or drop the row")
         for kind, column in zip(cells, zip(*answers, strict=True), strict=True):
             cells[kind].append(list(column))
         for name, found in words.items():
-            found.append(row.get(name) or "" if name != "in_tokens" else str(_number(row, name, place, 0.0, 1e9)))
+            found.append(_word(row, name, place, names))
     if not cells[QUALITY]:
         raise TableError("the table has no rows: it needs one per request")
     return _table(arms, names, {kind: np.array(found) for kind, found in cells.items()}, words)
@@ -124,7 +125,9 @@ def _answer(row: Mapping[str, str | None], arm: str, place: str, *, timed: bool)
 
 def _number(row: Mapping[str, str | None], name: str, place: str, low: float, high: float) -> float:
     text = (row.get(name) or "").strip()
-    if not text and name not in {"in_tokens", "propensity"} and not name.startswith(QUALITY):
+    if not text and name == "propensity":
+        raise TableError(f"{place}, propensity: empty; every request needs one, or leave the column out")
+    if not text and name != "in_tokens" and not name.startswith(QUALITY):
         raise TableError(f"{place}, {name}: empty, though the arm was called")
     try:
         value = float(text or low)
@@ -150,7 +153,7 @@ def _table(arms: tuple[str, ...], names: set[str], cells: dict[str, Floats], wor
         segments=segments,
         prompts=tuple(words["prompt"]) if "prompt" in names else None,
         in_tokens=np.array([float(n) for n in words["in_tokens"]]) if "in_tokens" in names else None,
-        propensity=_propensity(words["propensity"]) if "propensity" in names else None,
+        propensity=np.array([float(p) for p in words["propensity"]]) if "propensity" in names else None,
     )
     never = [arm for arm, calls in zip(arms, table.called.sum(axis=0), strict=True) if not calls]
     if never:
@@ -158,6 +161,25 @@ def _table(arms: tuple[str, ...], names: set[str], cells: dict[str, Floats], wor
     return table
 
 
-def _propensity(texts: list[str]) -> Floats:
-    rows = [{"propensity": text} for text in texts]
-    return np.array([_number(row, "propensity", f"row {i + 1}", 1e-6, 1.0) for i, row in enumerate(rows)])
+def _word(row: Mapping[str, str | None], name: str, place: str, names: set[str]) -> str:
+    """An optional column of a row; numbers are checked, as text that can be read again."""
+    if name == "in_tokens":
+        return str(_number(row, name, place, 0.0, 1e9))
+    if name == "propensity" and name in names:
+        return repr(_number(row, name, place, 1e-6, 1.0))
+    return row.get(name) or ""
+
+
+def _no_more(row: Mapping[str, str | None], place: str) -> None:
+    """A row with more values than there are columns has slipped: every value after it would be read wrong."""
+    more: object = row.get(None)  # type: ignore[call-overload]  # the csv module's key of what is over
+    if isinstance(more, list) and any(str(value).strip() for value in more):
+        raise TableError(f"{place}: {len(more)} values more than the header has columns; is a comma not quoted?")
+
+
+def unread(header: Sequence[str]) -> list[str]:
+    """Columns that look like an arm's but belong to none: a ``cost_`` or ``latency_ms_`` without its ``q_``."""
+    names = [name.strip() for name in header]
+    arms = {name.removeprefix(QUALITY) for name in names if name.startswith(QUALITY)}
+    parts = ((name, kind) for name in names for kind in (COST, LATENCY) if name.startswith(kind))
+    return [name for name, kind in parts if name.removeprefix(kind) not in arms]
