@@ -6,10 +6,12 @@ winner is what the next variant starts from. A shorter prompt is expected to sav
 characters a token); of the others nothing is expected but what their trial will show.
 """
 
+from functools import lru_cache
+
 import msgspec
 
 from app.core.decision import Impact
-from app.core.document import Arm
+from app.core.document import Arm, PromptPlan, Variant
 from app.core.levers.cost_performance import cost_performance
 from app.core.levers.expectation import Traffic, costs_of, traffic_of
 from app.core.levers.lever import Candidate, Ideas, View
@@ -33,15 +35,22 @@ def prompt_variants(view: View) -> Ideas:
     if not plan.text or parent is None:
         return [], []
     text, traffic = str(parent.features.get(PROMPT) or plan.text), traffic_of(view)
+    material = msgspec.json.encode(plan)
     found: list[Candidate] = []
     for name in plan.variants:
-        written = GENERATORS[name](text, plan)
+        written = _written(name, text, material)
         if written == text:
             continue
         arm = made(parent, name, prompt_version=prompt_version(written), features={**parent.features, PROMPT: written})
         if key_of(arm) not in view.tried and not view.resting(arm.name):
             found.append(_candidate(view, arm, traffic, len(written) - len(text), name))
     return found, []
+
+
+@lru_cache(maxsize=4096)
+def _written(name: Variant, text: str, material: bytes) -> str:
+    """What a generator writes; the same every time, and asked for at every look."""
+    return GENERATORS[name](text, msgspec.json.decode(material, type=PromptPlan))
 
 
 def _candidate(view: View, arm: Arm, traffic: Traffic, characters: int, idea: str) -> Candidate:
