@@ -191,7 +191,7 @@ def live_table(figures: Figures) -> str:
     live, late = figures.live, figures.latency
     if live is not None:
         rows += [
-            ("idle, whole worker (4 processes)", f"{live.idle_rss_mb:.0f} MB RSS"),
+            ("idle, whole worker without a gateway (supervisor, ingest, optimize)", f"{live.idle_rss_mb:.0f} MB RSS"),
             (f"{RATE:,} ev/s, defaults: CPU", f"{live.cpu:.1%} of one core"),
             ("memory meanwhile", f"{live.busy_rss_mb:.0f} MB RSS"),
             ("facts / raw input", f"{live.facts_mb_s:.3f} / {live.input_mb_s:.2f} MB/s"),
@@ -256,7 +256,7 @@ WHY = {
     "cost of 4 window sizes": "Each size merges every histogram once more and writes its own aggregates when it ends.",
     "live 10k": "Live, a fetch brings few events, so what each fetch, flush and commit costs is shared by few.",
     "idle RSS": (
-        "Each of the four processes holds Python and the libraries of Kafka and HTTP. Pages that processes share are "
+        "Each process holds Python and the libraries of Kafka and HTTP. Pages that processes share are "
         "counted once for each."
     ),
 }
