@@ -74,7 +74,7 @@ def page(faults: Mapping[str, list[Run]], quiet: Mapping[str, list[Run]], settin
         "Made by `make faults` from the code as it is; do not edit.",
         f"Real arrivals (conversations), 240 requests a minute over two arms, 20 % of the answers scored, a default "
         f"service document (budget: one false alarm a week). One arm has the fault from minute {settings.warm} on for "
-        f"{settings.lasts} minutes, then it is well again. {settings.seeds} seeds a row, from 0. A pane is a minute; "
+        f"{settings.lasts} minutes, then it is well again. Seeds a row: {settings.seeds}, from 0. A pane is a minute; "
         "delays are the median, least and most. Counts `xN` are runs.",
         _table(COLUMNS, [_line(name, row(runs, settings), settings) for name, runs in faults.items()]),
         "## No fault",
