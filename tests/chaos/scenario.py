@@ -22,7 +22,8 @@ Run = Callable[[World, Size], Verdict]
 
 class Scenario(msgspec.Struct, frozen=True):
     """``says``: what is done, for the table. ``mock``: on the mock cluster; ``alone``: disturbs others, or measures.
-    ``covers``: items of ``tests/chaos/coverage.py``; ``ci``: part of ``make test``; ``only_long``: not part
+    ``covers``: items of ``tests/chaos/coverage.py``; ``ci``: part of ``make test``, which may run on a
+    busy machine: none whose outcome depends on the clock; ``only_long``: not part
     of a short run.
     """
 

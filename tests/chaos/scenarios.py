@@ -30,7 +30,6 @@ SCENARIOS: tuple[Scenario, ...] = (
         "partitions added and used at once; two go quiet; kill -9 of all",
         live.growth,
         covers=("growth", "kill all"),
-        ci=True,
     ),
     Scenario(
         "overload",
