@@ -78,11 +78,14 @@ def learned(
         shares, base = versions.get(version), stratum.get(incumbent)
         if shares is None or base is None or shares.probability(segment, incumbent) <= 0:
             continue
+        requests = float(sum(one.n for one in stratum.values()))
+        tokens = sum(one.input_tokens for one in stratum.values()) / requests
+        theirs = _means(base, slopes.get(incumbent, 0.0), tokens, channel)
         for arm, cell in stratum.items():
             if arm != incumbent and arm in declared and shares.probability(segment, arm) > 0:
                 known = arms.get(arm, (Strata(),) * len(METRICS))
-                both = slopes.get(arm, 0.0), slopes.get(incumbent, 0.0)
-                arms[arm] = _added(known, cell, base, stratum, both, channel)
+                mine = _means(cell, slopes.get(arm, 0.0), tokens, channel)
+                arms[arm] = tuple(_with(s, requests, m, i) for s, m, i in zip(known, mine, theirs, strict=True))
     regressed = tuple(arm for arm in sorted(arms) if arm in slopes and incumbent in slopes)
     return OffPolicy(incumbent, arms, regressed)
 
@@ -134,20 +137,6 @@ def _sum(parts: list[Cell]) -> Cell:
     return total
 
 
-def _added(
-    known: tuple[Strata, ...],
-    cell: Cell,
-    base: Cell,
-    stratum: Mapping[str, Cell],
-    slopes: tuple[float, float],
-    channel: str,
-) -> tuple[Strata, ...]:
-    requests = float(sum(one.n for one in stratum.values()))
-    tokens = sum(one.input_tokens for one in stratum.values()) / requests
-    mine, theirs = (_means(one, slope, tokens, channel) for one, slope in ((cell, slopes[0]), (base, slopes[1])))
-    return tuple(_with(strata, requests, a, i) for strata, a, i in zip(known, mine, theirs, strict=True))
-
-
 def _means(cell: Cell, slope: float, tokens: float, channel: str) -> tuple[_Mean | None, ...]:
     """Means of a cell in the order of ``METRICS``; cost as it would be at the stratum's mean of input tokens."""
     score = cell.quality.get(channel)
@@ -174,15 +163,15 @@ def _mean(n: float, total: float, squares: float) -> _Mean | None:
 def _with(strata: Strata, requests: float, mine: _Mean | None, theirs: _Mean | None) -> Strata:
     if mine is None or theirs is None:
         return strata
-    sides = (mine, theirs)
+    spread, within, df, squared = strata.spread, strata.within, strata.df, requests * requests
     return Strata(
-        weight=strata.weight + requests,
-        z=strata.z + requests * (mine.mean - theirs.mean),
-        level=strata.level + requests * theirs.mean,
-        spread=_pair(strata.spread, [requests * requests / side.n for side in sides]),
-        within=_pair(strata.within, [side.within for side in sides]),
-        df=_pair(strata.df, [side.n - 1 for side in sides]),
-        n=strata.n + mine.n,
+        strata.weight + requests,
+        strata.z + requests * (mine.mean - theirs.mean),
+        strata.level + requests * theirs.mean,
+        (spread[0] + squared / mine.n, spread[1] + squared / theirs.n),
+        (within[0] + mine.within, within[1] + theirs.within),
+        (df[0] + mine.n - 1, df[1] + theirs.n - 1),
+        strata.n + mine.n,
     )
 
 
@@ -198,7 +187,3 @@ def _older(strata: Strata) -> Strata:
         df=(fade * strata.df[0], fade * strata.df[1]),
         n=fade * strata.n,
     )
-
-
-def _pair(known: tuple[float, float], new: list[float]) -> tuple[float, float]:
-    return known[0] + new[0], known[1] + new[1]
