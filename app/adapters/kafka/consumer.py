@@ -189,6 +189,13 @@ class ThreadReader:
         starts: Mapping[TopicPartition, int] = await self._call(_beginnings, self._thread._ensure_consumer(), tp)
         return starts[tp]
 
+    async def log_ends(self, topics: Collection[str]) -> Mapping[TopicPartition, int]:
+        consumer = self._thread._ensure_consumer()
+        counts = self.partition_counts()
+        tps = [TopicPartition(topic, n) for topic in sorted(topics) for n in range(counts.get(topic, 0))]
+        ends: Mapping[TopicPartition, int] = await self._call(_ends, consumer, tps)
+        return ends
+
     async def commit(self, points: Mapping[TopicPartition, Point], fence: Fence) -> Verdict:
         verdict: Verdict = await self._call(commit_once, self._thread._ensure_consumer(), points, fence)
         return verdict
@@ -200,6 +207,11 @@ class ThreadReader:
 async def _beginnings(consumer: Any, tp: TopicPartition) -> Mapping[TopicPartition, int]:
     starts: Mapping[TopicPartition, int] = await consumer.beginning_offsets([tp])
     return starts
+
+
+async def _ends(consumer: Any, tps: Collection[TopicPartition]) -> Mapping[TopicPartition, int]:
+    ends: Mapping[TopicPartition, int] = await consumer.end_offsets(tps)
+    return ends
 
 
 def _seek(consumer: Any, positions: Mapping[TopicPartition, int]) -> None:

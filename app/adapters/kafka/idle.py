@@ -2,10 +2,12 @@
 
 A claim names a second: nothing appended after it can belong to an earlier one. That is true only where event time
 follows the clock; of replayed or compressed traffic nothing can be known, so its sources never claim, and their last
-minute closes when a later event arrives. A source that never had an event claims no more than the newest watermark or
-claim of its neighbours in this worker, so it holds nobody back and does not run ahead of compressed time either.
+minute closes when a later event arrives. A source that never had an event claims no more than what was the newest
+watermark or claim of its neighbours in this worker when it had yet to stay empty for the whole time of idleness: so it
+holds nobody back for longer, and does not run ahead where a log is filled with last year's events either.
 """
 
+from collections import deque
 from collections.abc import Iterable
 
 import msgspec
@@ -24,6 +26,29 @@ class Stand(msgspec.Struct, frozen=True):
     seen_s: float
     appended_s: int | None
     watermark: int
+
+
+class Newest:
+    """The newest watermark in this worker, as it was a time of idleness ago. Mutable."""
+
+    def __init__(self, after_s: float) -> None:
+        self._after_s = after_s
+        self._noted: deque[tuple[float, int]] = deque()
+
+    def note(self, at_s: float, watermark: int) -> None:
+        """At ``at_s`` the newest is ``watermark``."""
+        if not self._noted or watermark > self._noted[-1][1]:
+            self._noted.append((at_s, watermark))
+
+    def before(self, seen_s: float) -> int | None:
+        """The newest a time of idleness before ``seen_s``; None: none was known."""
+        while len(self._noted) > 1 and self._noted[1][0] <= seen_s - self._after_s:
+            self._noted.popleft()
+        return self._noted[0][1] if self._noted and self._noted[0][0] <= seen_s - self._after_s else None
+
+    def clear(self) -> None:
+        """Forget what was noted."""
+        self._noted.clear()
 
 
 def claim(

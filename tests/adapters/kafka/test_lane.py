@@ -16,6 +16,8 @@ from app.core.ports import Point, Record
 from tests.adapters.kafka.test_broker_clock import ack
 from tests.adapters.kafka.worlds import OPTIONS, TP, Counting, FakeReader, batch, ended, lane_of
 
+OTHER = TopicPartition("t", 9)
+
 
 def engine_of(lane: Lane) -> Counting:
     engine = lane.engines["t-0"]
@@ -407,7 +409,46 @@ async def test_a_source_without_any_event_follows_a_neighbour_that_is_idle():
     for end in (LogEnd(0, 1001.0), LogEnd(0, 1012.0)):
         reader.end = end
         await lane.commit()
-    assert (heard.idle, never.idle[-1]) == ([1006], 1006)
+    assert (heard.idle, never.idle) == ([1006], [995])  # what the neighbour was ten seconds ago
+    reader.end = LogEnd(0, 1023.0)
+    await lane.commit()
+    assert (heard.idle[-1], never.idle[-1]) == (1017, 1006)
+
+
+async def test_before_the_first_event_anywhere_nothing_is_called_idle():
+    reader = FakeReader()
+    lane = await built(reader, options=IDLE)
+    engine = engine_of(lane)
+    engine.watermark = -(1 << 60)
+    lane.clock.acked([ack(1100.0)], local_s=1100.0)
+    for ends, idle in (({TP: 0}, []), ({TP: 3, OTHER: 3}, []), ({TP: 0, OTHER: 3}, [1017])):
+        reader.ends = ends
+        for seen_s in (1001.0, 1012.0, 1023.0):
+            reader.end = LogEnd(0, seen_s)
+            await lane.commit()
+        assert engine.idle == idle or engine.idle[-1:] == idle
+
+
+async def test_a_source_without_any_event_does_not_run_ahead_with_a_log_that_is_being_filled():
+    reader = FakeReader()
+    other = TopicPartition("t", 1)
+    reader.owned.add(other)
+    reader.points[other] = Committed(None, 0, 1000)
+    lane = await built(reader, options=IDLE)
+    heard, never = lane.engines["t-0"], lane.engines["t-1"]
+    assert isinstance(heard, Counting)
+    assert isinstance(never, Counting)
+    heard.watermark, never.watermark = -(1 << 60), -(1 << 60)
+    lane.clock.acked([ack(1100.0)], local_s=1100.0)
+    reader.ends = {}
+    for seen_s, watermark in ((1001.0, None), (1012.0, 100), (1013.0, 5000), (1021.0, 9000)):
+        heard.watermark = heard.watermark if watermark is None else watermark
+        reader.end = LogEnd(0, seen_s)
+        await lane.commit()
+    assert never.idle == []  # it may still get events as old as the first ones
+    reader.end = LogEnd(0, 1022.5)
+    await lane.commit()
+    assert never.idle == [100]
 
 
 # ---- what is folded and not acked is bounded

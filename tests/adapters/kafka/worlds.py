@@ -74,6 +74,7 @@ class FakeReader:
         self.seeks: list[Mapping[TopicPartition, int]] = []
         self.commits: list[tuple[Mapping[TopicPartition, Point], Fence]] = []
         self.end: LogEnd | None = None
+        self.ends: dict[TopicPartition, int] = {TP: 0, TopicPartition("t", 9): 7}
         self.fetched: int | None = None
         self.failures: list[Exception] = []
         self.before_answer: Callable[[], None] = lambda: None
@@ -97,6 +98,9 @@ class FakeReader:
 
     async def log_start(self, tp: TopicPartition) -> int:
         return self.points[tp].log_start
+
+    async def log_ends(self, topics: Collection[str]) -> Mapping[TopicPartition, int]:
+        return self.ends
 
     async def seek(self, positions: Mapping[TopicPartition, int]) -> None:
         self.seeks.append(dict(positions))
