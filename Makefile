@@ -82,7 +82,7 @@ bench: .venv/.dev ## Our worker and its peers side by side, and what ours costs,
 
 .PHONY: calibrate
 calibrate: .venv/.dev ## Measure every rule against its goals, into docs/evidence (<= 10 min; FULL=1 for more, NAB=DIR adds its series)
-	@$(BIN)/python -m benchmarks.calibrate $(if $(FULL),--times 5) $(if $(NAB),--nab $(NAB))
+	@$(BIN)/python -m benchmarks.calibrate --times $(if $(FULL),2,0.4) $(if $(NAB),--nab $(NAB))
 
 .PHONY: faults
 faults: .venv/.dev ## Every fault of the simulator: found after how many minutes, by whom, false alarms (SEEDS=3)
