@@ -6,6 +6,7 @@ import pytest
 from app.adapters.kafka.admin import KafkaAdmin, apply, check, differences
 from app.settings import Settings, Topics, load
 from tests.e2e.harness.broker import Broker
+from tests.e2e.harness.workers import until
 
 pytestmark = pytest.mark.e2e
 
@@ -34,6 +35,8 @@ def test_a_wrong_clock_and_too_small_changelogs_are_mended_on_a_real_cluster(rea
     apply(settings, admin)
     admin.alter(settings.topics.responses, {"message.timestamp.type": "CreateTime"})
     admin.grow(settings.topics.facts, 5)
+    both = {"config", "partitions"}
+    until(lambda: {d.kind for d in differences(settings, admin)} == both, 60, "the cluster does not show both changes")
     apply(settings, admin)
     found = admin.describe([settings.topics.responses, settings.topics.services])
     assert found[settings.topics.responses].config["message.timestamp.type"] == "LogAppendTime"

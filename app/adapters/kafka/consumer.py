@@ -18,7 +18,8 @@ from faust.types import TP, ConsumerMessage
 from app.adapters.kafka.admit import ReadOffsets
 from app.adapters.kafka.drain import drain
 from app.adapters.kafka.fence import Committed, Fence, Verdict, commit_once, restart_points
-from app.adapters.kafka.lane import Lane, LogEnd
+from app.adapters.kafka.idleness import LogEnd
+from app.adapters.kafka.lane import Lane
 from app.core.batch import Batch
 from app.core.ports import Point
 

@@ -8,7 +8,6 @@ holds nobody back for longer, and does not run ahead where a log is filled with 
 """
 
 from collections import deque
-from collections.abc import Iterable
 
 import msgspec
 
@@ -36,26 +35,25 @@ class Newest:
         self._noted: deque[tuple[float, int]] = deque()
 
     def note(self, at_s: float, watermark: int) -> None:
-        """At ``at_s`` the newest is ``watermark``."""
+        """At ``at_s`` the newest is ``watermark``; what was noted two times of idleness before is forgotten."""
         if not self._noted or watermark > self._noted[-1][1]:
             self._noted.append((at_s, watermark))
+        while len(self._noted) > 1 and self._noted[1][0] <= at_s - 2 * self._after_s:
+            self._noted.popleft()
 
     def before(self, seen_s: float) -> int | None:
         """The newest a time of idleness before ``seen_s``; None: none was known."""
-        while len(self._noted) > 1 and self._noted[1][0] <= seen_s - self._after_s:
-            self._noted.popleft()
-        return self._noted[0][1] if self._noted and self._noted[0][0] <= seen_s - self._after_s else None
+        return next((w for at_s, w in reversed(self._noted) if at_s <= seen_s - self._after_s), None)
 
     def clear(self) -> None:
         """Forget what was noted."""
         self._noted.clear()
 
 
-def claim(
-    stand: Stand, neighbours: Iterable[int], *, after_s: float, session_s: float, lateness_s: float
-) -> int | None:
-    """The second up to which the source is idle, or None. ``after_s``: how long it must have stood still;
-    ``session_s``: how long a lost owner may not know it; ``lateness_s``: how far event time may trail the append time.
+def claim(stand: Stand, newest: int | None, *, after_s: float, session_s: float, lateness_s: float) -> int | None:
+    """The second up to which the source is idle, or None. ``newest``: bound of a source that never had an event, by its
+    neighbours; ``after_s``: how long it must have stood still; ``session_s``: how long a lost owner may not know it;
+    ``lateness_s``: how far event time may trail the append time.
     """
     if stand.seen_s - stand.since_s < after_s:
         return None
@@ -63,5 +61,4 @@ def claim(
     if stand.watermark > UNKNOWN:
         follows = stand.appended_s is not None and stand.appended_s - stand.watermark <= lateness_s
         return safe if follows else None
-    newest = max((w for w in neighbours if w > UNKNOWN), default=safe)
-    return min(safe, newest)
+    return safe if newest is None else min(safe, newest)

@@ -19,7 +19,7 @@ from app.adapters.kafka.admit import Resync, admit
 from app.adapters.kafka.broker_clock import BrokerClock
 from app.adapters.kafka.changelog import Rows
 from app.adapters.kafka.fence import Committed, Fence, Verdict
-from app.adapters.kafka.idle import UNKNOWN, Newest, Stand, claim
+from app.adapters.kafka.idleness import Idleness, Logs, Source
 from app.adapters.kafka.options import EXIT_STATE, LaneOptions
 from app.core.batch import Batch
 from app.core.ids import stable_id
@@ -54,20 +54,6 @@ LoadRows = Callable[[Collection[int]], Awaitable[Mapping[str, Mapping[int, Rows]
 
 
 @runtime_checkable
-class Source(Protocol):
-    """An engine that can be idle (rule I5): evidence only."""
-
-    position: int
-    appended_s: int
-
-    @property
-    def watermark(self) -> int: ...
-    @property
-    def caught_up(self) -> bool: ...
-    def set_idle(self, second: int) -> None: ...
-
-
-@runtime_checkable
 class Listener(Protocol):
     """An engine that hears of sources and knows which of them do not move (rule O9)."""
 
@@ -82,26 +68,17 @@ class Recovering(Protocol):
     def recovered(self) -> bool: ...
 
 
-class LogEnd(msgspec.Struct, frozen=True):
-    """What the last fetch saw: the end of the log, and when (epoch seconds of this machine)."""
-
-    offset: int
-    seen_s: float
-
-
-class Reader(Protocol):
+class Reader(Logs, Protocol):
     """The consumer as the lane sees it."""
 
     def assigned(self) -> set[TopicPartition]: ...
     def partition_counts(self) -> Mapping[str, int]: ...
-    def log_end(self, tp: TopicPartition) -> LogEnd | None: ...
     def fetch_position(self, tp: TopicPartition) -> int | None: ...
     async def restart_points(
         self, tps: Collection[TopicPartition]
     ) -> tuple[Fence, Mapping[TopicPartition, Committed]]: ...
     async def seek(self, positions: Mapping[TopicPartition, int]) -> None: ...
     async def log_start(self, tp: TopicPartition) -> int: ...
-    async def log_ends(self, topics: Collection[str]) -> Mapping[TopicPartition, int]: ...
     async def commit(self, points: Mapping[TopicPartition, Point], fence: Fence) -> Verdict: ...
 
 
@@ -147,8 +124,7 @@ class Lane:
         self._building: asyncio.Task[None] | None = None
         self._seeks: set[asyncio.Task[None]] = set()
         self._behind: dict[str, int] = {}
-        self._standing: dict[str, tuple[int, float]] = {}
-        self._newest = Newest(options.idle_after_s)
+        self._idleness = Idleness(options, self.clock)
         self._named: list[str] = []
         self._appended_ms: dict[str, int] = {}
         self._assigned_at: float | None = None
@@ -300,8 +276,7 @@ class Lane:
         await reader.seek({names[source]: engine.position for source, engine in engines.items()})
         self._resync.clear()
         self._behind.clear()
-        self._standing.clear()
-        self._newest.clear()
+        self._idleness.clear()
         self._appended_ms.clear()
         self._tps, self.engines, self.fence = names, engines, fence
         log.info("%s: %d partitions, generation %d", self.options.group, len(engines), fence.generation)
@@ -370,9 +345,8 @@ class Lane:
         self._note_recovery()
         if not engines or fence is None or self._from_start or self.reader is None:
             return False
-        idle = self._idle_seconds(engines)
-        if any(second is not None for second in idle.values()) and not await self._begun(engines):
-            idle = dict.fromkeys(engines)
+        sources = {source: engine for source, engine in engines.items() if isinstance(engine, Source)}
+        idle = await self._idleness.claims(self.reader, self._tps, sources)
         points = {source: engine.point for source, engine in engines.items()}
         verdict = await self.reader.commit({self._tps[s]: p for s, p in points.items() if s in self._tps}, fence)
         self._count("commits_" + verdict)
@@ -382,70 +356,9 @@ class Lane:
             return False
         for source, engine in engines.items():
             engine.committed(points[source])  # the point that was accepted, not a newer one acked meanwhile
-            second = idle[source]
-            if second is not None and isinstance(engine, Source):
-                engine.set_idle(second)  # I5: we were still the owner after the observation
+        for source, second in idle.items():
+            sources[source].set_idle(second)  # I5: we were still the owner after the observation
         return True
-
-    async def _begun(self, engines: Mapping[str, Engine]) -> bool:
-        """Whether anything can be known of the event time: one of our sources was heard, or all of them are read to
-        their ends and the traffic is elsewhere. Before the first event everywhere nobody waits for a claim, and the
-        events to come may be of last year.
-        """
-        sources = {name: engine for name, engine in engines.items() if isinstance(engine, Source)}
-        if self.reader is None or any(engine.watermark > UNKNOWN for engine in sources.values()):
-            return True
-        try:
-            ends = await self.reader.log_ends({self._tps[name].topic for name in sources})
-        except KafkaError as error:
-            log.info("cannot see where the logs end: %r; nothing is called idle", error)
-            return False
-        return any(ends.values()) and all(ends.get(self._tps[s], 0) <= e.position for s, e in sources.items())
-
-    def _idle_seconds(self, engines: Mapping[str, Engine]) -> dict[str, int | None]:
-        """What each source may claim (rule I5), as of now."""
-        if not self.options.idle_after_s:
-            return dict.fromkeys(engines)
-        sources = {name: engine for name, engine in engines.items() if isinstance(engine, Source)}
-        heard = [name for name, engine in sources.items() if engine.watermark > UNKNOWN]
-        known = [sources[name].watermark for name in heard]
-        claims = {name: self._idle_second(name, sources[name], known) for name in heard}
-        known += [second for second in claims.values() if second is not None]
-        seen = [end.seen_s for end in map(self._end, engines) if end is not None]
-        if known and seen:
-            self._newest.note(max(seen), max(known))
-        return claims | {n: self._never(n, sources.get(n), bool(heard)) for n in engines if n not in claims}
-
-    def _never(self, name: str, engine: Source | None, heard: bool) -> int | None:
-        """What a source that never had an event may claim; ``heard``: others of this worker had."""
-        end = self._end(name)
-        newest = self._newest.before(end.seen_s) if end is not None else None
-        if heard and newest is None:
-            self._idle_second(name, engine, [])  # it goes on standing
-            return None
-        return self._idle_second(name, engine, [] if newest is None else [newest])
-
-    def _end(self, name: str) -> LogEnd | None:
-        return self.reader.log_end(self._tps[name]) if self.reader is not None and name in self._tps else None
-
-    def _idle_second(self, name: str, engine: Source | None, watermarks: Collection[int]) -> int | None:
-        end = self._end(name)
-        if engine is None or end is None or not engine.caught_up or end.offset != engine.position:
-            self._standing.pop(name, None)
-            return None
-        known = self._standing.get(name)
-        if known is None or known[0] != end.offset:
-            known = self._standing[name] = (end.offset, end.seen_s)
-        seen_s = self.clock.at(end.seen_s)
-        if seen_s is None:
-            return None
-        return claim(
-            Stand(end.offset, seen_s - (end.seen_s - known[1]), seen_s, engine.appended_s or None, engine.watermark),
-            watermarks,
-            after_s=self.options.idle_after_s,
-            session_s=self.options.session_timeout_s,
-            lateness_s=self.options.lateness_s,
-        )
 
     def silent(self) -> list[str]:
         """Sources that do not move, by name: no minute closes before they do, or before ``optimize.silent_s``."""

@@ -6,7 +6,8 @@ from typing import NoReturn
 from aiokafka.structs import TopicPartition
 
 from app.adapters.kafka.fence import Committed, Fence, Verdict
-from app.adapters.kafka.lane import Lane, LogEnd, Start
+from app.adapters.kafka.idleness import LogEnd
+from app.adapters.kafka.lane import Lane, Start
 from app.adapters.kafka.options import LaneOptions
 from app.core.batch import Batch
 from app.core.ports import Cut, Point, Record
