@@ -15,4 +15,4 @@ resolve() { # file, comment, extras...
 
 upgrade=("$@")
 resolve requirements.lock "What the optimizer needs to run" --extra build
-resolve requirements-dev.lock "What the optimizer needs to run, build and be tested" --extra build --extra dev
+resolve requirements-dev.lock "What the optimizer needs to run, build and be tested" --extra build --extra dev --extra postgres --extra parquet
