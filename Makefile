@@ -7,6 +7,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
+AGAIN := --reruns 1 --only-rerun TooSlow  # a wait that ran out is tried once more, and shown; nothing else is
 KAFKA := $(PYTHON) deploy/kafka/kafka.py
 REGISTRY := $(PYTHON) deploy/registry/registry.py
 CODE := app agents tables deploy tests
@@ -55,13 +56,13 @@ simulations: .venv/.dev ## Property tests and replicated simulations: engines, s
 
 .PHONY: e2e-mock
 e2e-mock: .venv/.dev ## End to end on the mock cluster inside the test process
-	@echo "== end to end, mock cluster" && $(PYTEST) -q -m e2e tests
+	@echo "== end to end, mock cluster" && $(PYTEST) -q $(AGAIN) -m e2e tests
 
 .PHONY: e2e
 e2e: .venv/.dev ## End to end on a real Kafka of its own (skipped, with the reason, without Java and Maven)
 	@echo "== end to end, real Kafka"
 	@if reason=$$($(KAFKA) available 2>&1); then \
-	  LLM_OPTIMIZER_TEST_KAFKA=real $(PYTEST) -q -m e2e tests; \
+	  LLM_OPTIMIZER_TEST_KAFKA=real $(PYTEST) -q $(AGAIN) -m e2e tests; \
 	else echo "skipped: $$reason"; fi
 
 .PHONY: chaos

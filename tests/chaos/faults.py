@@ -8,7 +8,8 @@ import psutil
 
 from tests.chaos.world import READY_S, World
 from tests.e2e.harness.deployment import SESSION_S
-from tests.e2e.harness.workers import Worker, until
+from tests.e2e.harness.waits import until
+from tests.e2e.harness.workers import Worker
 
 Fault = Callable[[World], None]
 LEAVE_S = 30.0

@@ -16,7 +16,8 @@ from tests.chaos.verdict import Found, Verdict, judge
 from tests.e2e.harness.broker import Broker
 from tests.e2e.harness.deployment import Deployment, deploy
 from tests.e2e.harness.topic import Follower, Message, read
-from tests.e2e.harness.workers import Worker, until
+from tests.e2e.harness.waits import until
+from tests.e2e.harness.workers import Worker
 
 PARTITIONS: Mapping[Role, int] = {"responses": 7, "feedback": 3, "commands": 2}
 """Several topics with different counts; the facts have 4."""

@@ -20,7 +20,7 @@ from tests.core.splits import split, trial
 from tests.e2e.harness.broker import ROOT, Broker
 from tests.e2e.harness.deployment import Deployment, deploy
 from tests.e2e.harness.topic import read
-from tests.e2e.harness.workers import until
+from tests.e2e.harness.waits import until
 
 pytestmark = pytest.mark.e2e
 
@@ -35,7 +35,7 @@ def actuator(deployment: Deployment, log: Path) -> Iterator["subprocess.Popen[by
         yield worker
     finally:
         worker.kill()
-        worker.wait(10)
+        worker.wait(60)
 
 
 def publish(deployment: Deployment, one: Split) -> None:

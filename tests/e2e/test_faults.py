@@ -14,7 +14,8 @@ from tests.e2e.harness.recount import Recount, recount
 from tests.e2e.harness.topic import Message, read
 from tests.e2e.harness.traffic import Traffic, produce
 from tests.e2e.harness.verify import Found, await_aggregates, differences
-from tests.e2e.harness.workers import Worker, until
+from tests.e2e.harness.waits import until
+from tests.e2e.harness.workers import Worker
 
 pytestmark = pytest.mark.e2e
 

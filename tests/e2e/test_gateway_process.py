@@ -17,7 +17,7 @@ from app.core.split import Split, encode
 from tests.core.splits import split, trial
 from tests.e2e.harness.broker import ROOT, Broker, free_port
 from tests.e2e.harness.deployment import deploy
-from tests.e2e.harness.workers import until
+from tests.e2e.harness.waits import until
 from tests.e2e.test_actuate import actuator, outcomes, publish
 
 pytestmark = pytest.mark.e2e
@@ -32,7 +32,7 @@ def gateway(port: int, log: Path) -> Iterator[None]:
         yield
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 class Client:
@@ -42,18 +42,18 @@ class Client:
 
     def held(self) -> Split | None:
         try:
-            answer = self._stub.GetCurrentConfiguration(pb.ConfigurationQuery(service_id="bot"), timeout=2)
+            answer = self._stub.GetCurrentConfiguration(pb.ConfigurationQuery(service_id="bot"), timeout=20)
         except grpc.RpcError:
             return None
         return split_of(ConfigurationUpdate("bot", dict(answer.configuration)))
 
     def edit(self, one: Split) -> None:
         """What a person does at the gateway: other content under the same version."""
-        answer = self._stub.GetCurrentConfiguration(pb.ConfigurationQuery(service_id="bot"), timeout=2)
+        answer = self._stub.GetCurrentConfiguration(pb.ConfigurationQuery(service_id="bot"), timeout=20)
         configuration = {"split": encode(one).decode()}
         self._stub.UpdateConfiguration(
             pb.ConfigurationUpdateRequest(service_id="bot", configuration=configuration, if_match=answer.etag),
-            timeout=2,
+            timeout=20,
         )
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ def test_a_gateway_that_comes_back_without_its_state_gets_the_newest_split_once(
     client = Client(port)
 
     def reaches(wanted: Split) -> None:
-        until(lambda: client.held() == wanted, 40, f"the gateway does not get {wanted}; {log.read_text()}")
+        until(lambda: client.held() == wanted, 120, f"the gateway does not get {wanted}; {log.read_text()}")
 
     publish(deployment, split(1))
     with actuator(deployment, log):
@@ -79,10 +79,10 @@ def test_a_gateway_that_comes_back_without_its_state_gets_the_newest_split_once(
             reaches(split(1))
         publish(deployment, trial(2))
         publish(deployment, trial(3))
-        until(lambda: "circuit breaker of orchestrator-grpc: open" in log.read_text(), 40, "the breaker stays closed")
+        until(lambda: "circuit breaker of orchestrator-grpc: open" in log.read_text(), 120, "the breaker stays closed")
         with gateway(port, tmp_path / "gateway.log"):
             reaches(trial(3))
-            until(lambda: len(set(outcomes(deployment))) >= 2, 40, f"no outcome; {log.read_text()}")
+            until(lambda: len(set(outcomes(deployment))) >= 2, 120, f"no outcome; {log.read_text()}")
     client.close()
     said = set(outcomes(deployment))
     assert len({id_ for id_, _ in said}) == len(said), "an id with two payloads"

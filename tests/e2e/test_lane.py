@@ -17,6 +17,7 @@ from tables.services import services
 from tests.adapters.kafka.worlds import Counting, ended
 from tests.e2e.harness.broker import Broker
 from tests.e2e.harness.deployment import Deployment, deploy
+from tests.e2e.harness.waits import TooSlow
 
 pytestmark = pytest.mark.e2e
 N = 20_000
@@ -65,7 +66,8 @@ def engines(host: Host) -> list[Counting]:
 async def until(condition: Callable[[], bool], within_s: float = 120) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        if time.monotonic() > deadline:
+            raise TooSlow("it did not happen in time")
         await asyncio.sleep(0.02)
 
 

@@ -11,7 +11,8 @@ from tests.e2e.harness.recount import recount
 from tests.e2e.harness.topic import read
 from tests.e2e.harness.traffic import Traffic, produce
 from tests.e2e.harness.verify import await_aggregates, differences
-from tests.e2e.harness.workers import Worker, until
+from tests.e2e.harness.waits import until
+from tests.e2e.harness.workers import Worker
 
 pytestmark = pytest.mark.e2e
 

@@ -63,12 +63,12 @@ def test_after_kill_9_the_model_is_the_fold_of_the_topics(kafka: Broker, tmp_pat
         assert child.stdout.readline() == "reading\n"
         time.sleep(rnd.uniform(0.0, 0.4))
         os.kill(child.pid, signal.SIGKILL)
-        child.wait(10)
+        child.wait(60)
         child.stdout.close()
     opened = open_model(settings)
     feed = Feed(settings, opened.store)
     feed.start()
-    assert feed.wait(20), feed.lag
+    assert feed.wait(60), feed.lag
     assert feed.lag.caught_up
     feed.stop()
     roles = roles_of(settings.topics)

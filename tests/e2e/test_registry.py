@@ -25,7 +25,8 @@ from app.core.events import RESPONSE_COMPLETED, rfc3339
 from tests.e2e.harness.broker import ROOT, Broker, asked, free_port
 from tests.e2e.harness.deployment import Deployment, deploy
 from tests.e2e.harness.topic import Message, read
-from tests.e2e.harness.workers import Worker, until
+from tests.e2e.harness.waits import until
+from tests.e2e.harness.workers import Worker
 
 pytestmark = pytest.mark.e2e
 SCRIPT = ROOT / "deploy" / "registry" / "registry.py"

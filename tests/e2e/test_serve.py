@@ -24,7 +24,7 @@ from tests.adapters.readmodel.worlds import records
 from tests.e2e.harness.broker import Broker
 from tests.e2e.harness.deployment import Deployment, deploy
 from tests.e2e.harness.topic import read
-from tests.e2e.harness.workers import until
+from tests.e2e.harness.waits import until
 
 pytestmark = pytest.mark.e2e
 
@@ -40,7 +40,7 @@ class Serving:
         self._log = log
         with log.open("wb") as stream:
             self.process = subprocess.Popen([sys.executable, "-m", "app.cli.main", "serve"], env=env, stderr=stream)
-        until(lambda: bool(self._address()), 30, "serve did not say where it listens")
+        until(lambda: bool(self._address()), 120, "serve did not say where it listens")
         self.url = self._address()
 
     def _address(self) -> str:
@@ -49,7 +49,7 @@ class Serving:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def deployment(kafka: Broker, tmp_path_factory: Any) -> Deployment:
 def serving(deployment: Deployment, tmp_path_factory: Any) -> Iterator[Serving]:
     open_wide = {"LLM_OPTIMIZER__API__RATE_PER_S": "1000000", "LLM_OPTIMIZER__API__RATE_BURST": "1000000"}
     one = Serving(deployment, tmp_path_factory.mktemp("logs") / "serve.log", **open_wide)
-    until(lambda: requests.get(f"{one.url}/ready", timeout=5).status_code == 200, 30, "it did not catch up")
+    until(lambda: requests.get(f"{one.url}/ready", timeout=30).status_code == 200, 120, "it did not catch up")
     yield one
     assert one.stop() == 0
 
@@ -139,7 +139,7 @@ def _tried(operation: Any, checks: list[Any]) -> list[str]:
         @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
         def one(case: Any) -> None:
             try:
-                case.call_and_validate(checks=checks, timeout=5)
+                case.call_and_validate(checks=checks, timeout=30)
             except schemathesis.errors.FailureGroup as error:  # collected, so that one run shows all
                 wrong.append(f"{operation.label}: {error.exceptions[0]!r}"[:600])
 

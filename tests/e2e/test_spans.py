@@ -15,7 +15,8 @@ from tests.adapters.codec.spans import GENAI, as_json, request, span
 from tests.e2e.harness.broker import Broker
 from tests.e2e.harness.deployment import Deployment, deploy
 from tests.e2e.harness.topic import read
-from tests.e2e.harness.workers import Worker, until
+from tests.e2e.harness.waits import until
+from tests.e2e.harness.workers import Worker
 
 pytestmark = pytest.mark.e2e
 CALLS = 200

@@ -6,7 +6,7 @@ import pytest
 from app.adapters.kafka.admin import KafkaAdmin, apply, check, differences
 from app.settings import Settings, Topics, load
 from tests.e2e.harness.broker import Broker
-from tests.e2e.harness.workers import until
+from tests.e2e.harness.waits import until
 
 pytestmark = pytest.mark.e2e
 

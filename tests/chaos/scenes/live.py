@@ -12,7 +12,7 @@ from tests.chaos.traffic import Plan
 from tests.chaos.verdict import Verdict
 from tests.chaos.world import World
 from tests.e2e.harness.deployment import LATENESS_S, SESSION_S
-from tests.e2e.harness.workers import until as eventually
+from tests.e2e.harness.waits import until as eventually
 
 RATE = 400
 CLOSED_S = LATENESS_S + 3 * SESSION_S
@@ -97,7 +97,7 @@ def stopped(world: World, size: Size) -> Verdict:
         file.unlink()
         sender.stop.set()
     world.say("the source is back")
-    eventually(lambda: world.metric("llm_optimizer_silent_sources") == 0, 40, "the alarm does not end")
+    eventually(lambda: world.metric("llm_optimizer_silent_sources") == 0, 120, "the alarm does not end")
     end_s = time.time() // 60 * 60
     time.sleep(max(0.0, end_s + CLOSED_S - time.time()))
     incomplete = world.incomplete()

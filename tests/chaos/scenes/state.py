@@ -11,7 +11,8 @@ from tests.chaos.verdict import Verdict
 from tests.chaos.world import World
 from tests.e2e.harness.broker import ROOT
 from tests.e2e.harness.topic import Message
-from tests.e2e.harness.workers import Worker, until
+from tests.e2e.harness.waits import until
+from tests.e2e.harness.workers import Worker
 
 EXIT_STATE, EXIT_FOLDER = 4, 78
 HOURS_S = 8_000.0

@@ -14,6 +14,8 @@ from tests.e2e.harness.broker import Broker
 LATENESS_S = 10
 SESSION_S = 6
 
+_COUNT = itertools.count()
+
 
 class Deployment(msgspec.Struct, frozen=True):
     """Settings of the workers, as they get them: environment variables."""
@@ -29,7 +31,7 @@ def deploy(
 
     ``counts``: partitions by role; the others have 4 (``topics__partitions`` counts for the responses only).
     """
-    name = f"{name}-{os.getpid()}"  # a broker that is kept sees this suite more than once
+    name = f"{name}-{os.getpid()}-{next(_COUNT)}"  # a broker that is kept sees this suite, or a test, more than once
     texts = {
         "kafka__bootstrap_servers": broker.address,
         "kafka__group": name,

@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 
 from tests.e2e.harness.deployment import SESSION_S, Deployment
-from tests.e2e.harness.workers import Worker, until
+from tests.e2e.harness.waits import until
+from tests.e2e.harness.workers import Worker
 
 
 def kill_agent(worker: Worker, name: str) -> None:

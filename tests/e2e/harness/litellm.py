@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from tests.e2e.harness.broker import ROOT, free_port
-from tests.e2e.harness.workers import until
+from tests.e2e.harness.waits import until
 
 PROGRAM = ROOT / ".litellm" / "bin" / "litellm"
 READY_S = 120
@@ -85,15 +85,15 @@ class Proxy:
     def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(10)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
 
     def _answers(self) -> bool:
         assert self._process.poll() is None, self.log.read_text()[-3000:]
         try:
-            with urllib.request.urlopen(self.url + "/health/liveliness", timeout=2) as answer:
+            with urllib.request.urlopen(self.url + "/health/liveliness", timeout=20) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False

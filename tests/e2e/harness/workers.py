@@ -4,9 +4,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -14,8 +12,7 @@ import psutil
 
 from tests.e2e.harness.broker import ROOT
 from tests.e2e.harness.deployment import Deployment
-
-POLL_S = 0.05
+from tests.e2e.harness.waits import until
 
 
 class Worker:
@@ -35,7 +32,7 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         agents = self.agents()
         self.kill()
-        psutil.wait_procs(agents.values(), timeout=10)
+        psutil.wait_procs(agents.values(), timeout=60)
 
     @property
     def pid(self) -> int:
@@ -62,7 +59,7 @@ class Worker:
         """kill -9 of the supervisor; its agents die with it."""
         if self.alive:
             self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def terminate(self, within_s: float) -> int:
         """SIGTERM; the exit code."""
@@ -79,14 +76,14 @@ class Worker:
     def ready(self) -> bool:
         """Whether all its agents have their partitions."""
         try:
-            with urllib.request.urlopen(self.url + "/ready", timeout=3) as answer:  # a loopback address
+            with urllib.request.urlopen(self.url + "/ready", timeout=20) as answer:  # a loopback address
                 return bool(answer.status == 200)
         except (OSError, AssertionError):
             return False
 
     def metrics(self) -> str:
         """The Prometheus text of all its agents."""
-        with urllib.request.urlopen(self.url + "/metrics", timeout=3) as answer:  # a loopback address
+        with urllib.request.urlopen(self.url + "/metrics", timeout=20) as answer:  # a loopback address
             text: str = answer.read().decode()
             return text
 
@@ -101,12 +98,3 @@ def _agent(process: psutil.Process) -> str:
     except psutil.Error:
         return ""
     return words[words.index("--agent") + 1] if "--agent" in words else ""
-
-
-def until(condition: Callable[[], bool], within_s: float, complaint: str) -> None:
-    """Wait for something observable, within bounds."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(complaint)
-        time.sleep(POLL_S)
