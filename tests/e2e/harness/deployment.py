@@ -1,5 +1,6 @@
 """One deployment on the shared broker: its own topics and groups, so tests do not meet."""
 
+import itertools
 import os
 from collections.abc import Mapping
 from pathlib import Path
