@@ -8,10 +8,9 @@ from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
-import msgspec
-import stamina
 
 from app.adapters.gateways import configuration
+from app.adapters.gateways.attempts import MAX_ANSWER_BYTES, CallOptions, attempted, seconds
 from app.adapters.gateways.configuration import ConfigurationUpdate
 from app.adapters.proto import optimization_actuator_pb2 as pb
 from app.adapters.proto import optimization_actuator_pb2_grpc as pb_grpc
@@ -19,7 +18,6 @@ from app.core import actuation
 from app.core.ports import Ack, Applied, Capability, Conflict, GatewayError, Plan, Refused, Unavailable
 from app.core.split import Split
 
-MAX_MESSAGE_BYTES = 4 << 20
 STATUSES = frozenset(("applied", "unchanged", "ignored"))
 RETRY_AFTER = "retry-after"
 """Trailing metadata with which a server says how long to wait, in seconds."""
@@ -35,16 +33,10 @@ _WAIT = frozenset(
 T = TypeVar("T")
 
 
-class GrpcOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """``attempts`` tries of ``timeout_s`` each, with pauses of ``pause_s`` doubling up to ``pause_limit_s``."""
+class GrpcOptions(CallOptions, frozen=True, kw_only=True):
+    """See ``CallOptions``."""
 
-    url: str
     name: str = "orchestrator-grpc"
-    token: str = ""
-    timeout_s: float = 5.0
-    attempts: int = 4
-    pause_s: float = 0.2
-    pause_limit_s: float = 5.0
 
 
 class GrpcGateway:
@@ -106,19 +98,8 @@ class GrpcGateway:
         return _ack(await self._call(self._stub.RollbackConfiguration, request))
 
     async def _call(self, method: Callable[..., Awaitable[T]], request: Any) -> T | None:
-        """The answer, None for NOT_FOUND; other failures raise. One that names its own pause is left to the caller."""
-        o = self._options
-        async for attempt in stamina.retry_context(
-            on=_worth_another_try,
-            attempts=o.attempts,
-            timeout=None,
-            wait_initial=o.pause_s,
-            wait_max=o.pause_limit_s,
-            wait_jitter=0.0,
-        ).with_name(f"{o.name} {type(request).__name__}", (), {}):
-            with attempt:
-                return await self._once(method, request)
-        raise AssertionError("stamina ends with an answer or an error")
+        """The answer, None for NOT_FOUND; other failures raise."""
+        return await attempted(self._options, type(request).__name__, lambda: self._once(method, request))
 
     async def _once(self, method: Callable[..., Awaitable[T]], request: Any) -> T | None:
         try:
@@ -131,7 +112,7 @@ class GrpcGateway:
 
 def _channel(url: str) -> grpc.aio.Channel:
     scheme, _, target = url.rstrip("/").partition("://")
-    options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.max_reconnect_backoff_ms", 5_000)]
+    options = [("grpc.max_receive_message_length", MAX_ANSWER_BYTES), ("grpc.max_reconnect_backoff_ms", 5_000)]
     if scheme == "https":
         return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(), options)
     return grpc.aio.insecure_channel(target, options)
@@ -142,14 +123,13 @@ def _error(error: grpc.aio.AioRpcError) -> GatewayError:
     if error.code() in _CONFLICTS:
         return Conflict(text)
     if error.code() in _WAIT:
-        return Unavailable(text, _seconds(error))
+        return Unavailable(text, _retry_after_s(error))
     return Refused(text)
 
 
-def _seconds(error: grpc.aio.AioRpcError) -> float:
+def _retry_after_s(error: grpc.aio.AioRpcError) -> float:
     given = dict(error.trailing_metadata() or ()).get(RETRY_AFTER, "")
-    text = given.decode(errors="replace") if isinstance(given, bytes) else given
-    return float(text) if text.isascii() and text.isdigit() else 0.0
+    return seconds(given.decode(errors="replace") if isinstance(given, bytes) else given)
 
 
 def _ack(answer: Any) -> Ack:
@@ -164,7 +144,3 @@ def _etag(etag: str) -> str:
     if not etag:
         raise Unavailable("the gateway's answer has no etag")
     return etag
-
-
-def _worth_another_try(error: Exception) -> bool:
-    return isinstance(error, Unavailable) and not error.retry_after_s

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from app.adapters.gateways import orchestrator
+from app.adapters.gateways import http_calls
 from app.adapters.gateways.configuration import encode, update_of
 from app.adapters.gateways.orchestrator import OrchestratorGateway, OrchestratorOptions
 from app.core.ports import Conflict, Refused, Unavailable
@@ -136,7 +136,7 @@ async def test_an_answer_without_etag_is_unavailable(gateway, script):
 
 
 async def test_an_endless_answer_is_cut(gateway, script, monkeypatch):
-    monkeypatch.setattr(orchestrator, "MAX_ANSWER_BYTES", 1000)
+    monkeypatch.setattr(http_calls, "MAX_ANSWER_BYTES", 1000)
     script.answers = [ok(b" " * 2000)]
     with pytest.raises(Unavailable, match="longer than 1000"):
         await gateway.read("bot")
@@ -145,7 +145,7 @@ async def test_an_endless_answer_is_cut(gateway, script, monkeypatch):
 async def test_an_answer_that_does_not_come_is_unavailable(gateway, script, monkeypatch):
     answered = asyncio.Event()
     script.answers, script.before = [held()], answered.wait
-    monkeypatch.setattr(gateway, "_timeout", aiohttp.ClientTimeout(total=0.02))
+    monkeypatch.setattr(gateway._call, "_timeout", aiohttp.ClientTimeout(total=0.02))
     with pytest.raises(Unavailable, match="GET"):
         await gateway.read("bot")
     answered.set()
