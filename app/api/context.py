@@ -11,6 +11,7 @@ from app.adapters.readmodel.feed import Feed
 from app.adapters.readmodel.model import Model, TooManyError
 from app.adapters.readmodel.paging import CursorError
 from app.api.events_in import EventsIn
+from app.api.hub import Hub
 from app.api.identity import Identity, Right
 from app.api.limits import Guards
 from app.api.orders import Orders
@@ -31,6 +32,7 @@ class Parts(msgspec.Struct, frozen=True):
     events: EventsIn
     selector: Selector
     guards: Guards
+    hub: Hub
     answered: Counter[int] = msgspec.field(default_factory=Counter)
 
 
@@ -42,6 +44,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     idempotency_key: str = ""
     if_match: str = ""
+    last_event_id: str = ""
     raw: bytes = b""
     content_type: str = ""
 
@@ -68,12 +71,16 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An answer with more than a body. ``media`` other than JSON: ``body`` is text."""
+    """An answer with more than a body. ``media`` other than JSON: ``body`` is text.
+
+    ``chunks``: an asynchronous generator of bytes, of an answer that goes on; it has no body then.
+    """
 
     body: Any
     status: int = 200
     headers: dict[str, str] = {}
     media: str = "application/json"
+    chunks: Any = None
 
 
 def forbidden(right: Right, service: str) -> Problem:

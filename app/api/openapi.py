@@ -31,6 +31,9 @@ _WORDS = {
 _ORDER_HEADERS = (
     ("Idempotency-Key", "A retry with the same key is the same order.", {"type": "string", "maxLength": 200}),
 )
+_FOLLOW_HEADERS = (
+    ("Last-Event-ID", "Id of the last decision that came; empty: from now on.", {"type": "string", "maxLength": 200}),
+)
 
 
 @cache
@@ -80,7 +83,7 @@ def _operation(route: Route, answer: Any, body: Any) -> dict[str, Any]:
         "summary": route.summary,
         "description": docstring,
         "tags": [route.tag],
-        "parameters": [*_parameters(route), *(_order_headers() if route.order else [])],
+        "parameters": [*_parameters(route), *_headers(route)],
         "responses": _responses(route, answer),
     }
     if route.right is None:
@@ -122,8 +125,9 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     return found
 
 
-def _order_headers() -> Iterable[dict[str, Any]]:
-    for name, text, schema in _ORDER_HEADERS:
+def _headers(route: Route) -> Iterable[dict[str, Any]]:
+    named = (*(_ORDER_HEADERS if route.order else ()), *(_FOLLOW_HEADERS if route.follows else ()))
+    for name, text, schema in named:
         yield {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
 
 

@@ -8,8 +8,8 @@ import msgspec
 
 from app.adapters.codec.avro_schemas import SCHEMA_OF, text_of
 from app.adapters.proto import auto_optimizer_pb2 as pb
+from app.api.docs_page import kind_of
 from app.api.openapi import document
-from app.api.page import kind_of
 from app.api.routes import ROUTES
 from app.settings import Settings
 from app.settings.model import FIELDS

@@ -25,7 +25,8 @@ class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """``right`` None: anybody. ``own_check``: the handler asks for the right itself. ``answer``: the type of a success
-    where the handler returns a ``Reply``. ``errors``: statuses beside 400, 401, 403, 429 and 500.
+    where the handler returns a ``Reply``. ``errors``: statuses beside 400, 401, 403, 429 and 500. ``follows``: it reads
+    Last-Event-ID.
     """
 
     method: Method
@@ -40,6 +41,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     body_media: str = "application/json"
     errors: tuple[int, ...] = ()
     order: bool = False
+    follows: bool = False
 
     @property
     def params(self) -> type[msgspec.Struct]:

@@ -1,6 +1,7 @@
 """The HTTP server of the API: one way in for every route, in this order: limits, who asks, right, body, answer."""
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import math
@@ -51,6 +52,8 @@ class Server:
             return await self._around(request, handler)
 
         self.application = web.Application(client_max_size=api.max_body_bytes, middlewares=[around])
+        self.application.on_startup.append(lambda _: parts.hub.start())
+        self.application.on_shutdown.append(lambda _: parts.hub.stop())
         for route in routes:
             path = route.path if route.right is None else PREFIX + route.path
             self.application.router.add_route(route.method, path, self._handler(route))
@@ -139,6 +142,7 @@ class Server:
                 request_id=request[REQUEST_ID],
                 idempotency_key=request.headers.get("Idempotency-Key", ""),
                 if_match=request.headers.get("If-Match", ""),
+                last_event_id=request.headers.get("Last-Event-ID", "")[:200],
                 raw=raw,
                 content_type=request.content_type,
             )
@@ -147,9 +151,25 @@ class Server:
                     reply = await run(route, context, params, raw)
             except TimeoutError:
                 raise Problem(503, "timeout", "the answer took too long: ask for less", retry_after_s=1) from None
-            return respond(request, reply)
+            return respond(request, reply) if reply.chunks is None else await self._follow(request, reply)
 
         return handle
+
+    async def _follow(self, request: web.Request, reply: Reply) -> web.StreamResponse:
+        """An answer that goes on until its end, or until the caller does not take it any more."""
+        head = {**_SAFE, "X-Request-ID": request[REQUEST_ID], "X-Accel-Buffering": "no"}
+        answer = web.StreamResponse(headers=head)
+        answer.content_type = reply.media
+        answer.force_close()  # what it holds of the connection ends with it
+        async with contextlib.aclosing(reply.chunks) as chunks:
+            await answer.prepare(request)
+            async for chunk in chunks:
+                try:
+                    async with asyncio.timeout(self._api.request_timeout_s):
+                        await answer.write(chunk)
+                except (TimeoutError, ConnectionError):
+                    break
+        return answer
 
     async def _identify(self, request: web.Request, route: Route) -> Identity:
         if route.right is None:

@@ -19,6 +19,7 @@ from app.adapters.readmodel.model import Model
 from app.api.auth import Authenticator
 from app.api.context import Parts
 from app.api.events_in import EventsIn
+from app.api.hub import Hub
 from app.api.keys import KeysError
 from app.api.limits import Guards
 from app.api.orders import Orders
@@ -68,7 +69,7 @@ async def _serve(settings: Settings, held: Held, auth: Authenticator, stop: asyn
     model, feed, events = Model(held.store), Feed(settings, held.store), EventsIn(settings)
     orders = Orders(CommandLog(settings, source=SOURCE), model)
     guards = Guards(settings.api.max_connections, settings.api.request_timeout_s)
-    parts = Parts(settings, model, feed, orders, events, Selector(model), guards)
+    parts = Parts(settings, model, feed, orders, events, Selector(model), guards, Hub(model))
     server = Server(parts, ROUTES, auth)
     feed.start()
     refreshing = asyncio.create_task(_refresh(parts, stop))

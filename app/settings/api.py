@@ -56,6 +56,9 @@ class Api(Section, frozen=True, kw_only=True):
     max_connections: Annotated[
         int, Meta(ge=1, le=100_000, description="Open connections; more are closed at once and counted.")
     ] = 500
+    max_streams: Annotated[
+        int, Meta(ge=0, le=100_000, description="Open event streams (`/stream`); more are answered 429 and counted.")
+    ] = 100
     rate_per_s: Annotated[
         float, Meta(gt=0, le=1e6, description="Requests a caller may make in the long run; more is answered 429.")
     ] = 50.0

@@ -20,6 +20,7 @@ from app.adapters.readmodel.store import Store
 from app.api.auth import Authenticator
 from app.api.context import Parts
 from app.api.events_in import Taken
+from app.api.hub import Hub
 from app.api.keys import new_key
 from app.api.limits import Guards
 from app.api.orders import Orders
@@ -118,7 +119,7 @@ def parts_over(model: Model, **api: Any) -> Parts:
     selector.refresh()
     chosen = Api(**{"rate_per_s": 1e6, "rate_burst": 10**6, **api})
     guards = Guards(chosen.max_connections, chosen.request_timeout_s)
-    return Parts(Settings(api=chosen), model, feed, Orders(log, model), events, selector, guards)
+    return Parts(Settings(api=chosen), model, feed, Orders(log, model), events, selector, guards, Hub(model))
 
 
 @asynccontextmanager

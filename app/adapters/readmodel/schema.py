@@ -8,7 +8,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from app.adapters.readmodel.rows import ROWS, Row
 
-VERSION = 2
+VERSION = 3
 
 _TYPES: dict[Any, str] = {str: "TEXT", int: "INTEGER", bool: "INTEGER", float: "REAL", bytes: "BLOB"}
 
@@ -23,6 +23,7 @@ _BOOKS = (
         " PRIMARY KEY (role, id)) WITHOUT ROWID"
     ),
     "CREATE TABLE counters (name TEXT, label TEXT, n INTEGER NOT NULL, PRIMARY KEY (name, label)) WITHOUT ROWID",
+    "CREATE TABLE changes (service TEXT, what TEXT, n INTEGER NOT NULL, PRIMARY KEY (service, what)) WITHOUT ROWID",
 )
 
 _INDEXES = (
@@ -36,6 +37,7 @@ _INDEXES = (
     "CREATE INDEX commands_by_time ON commands (time_s, id)",
     "CREATE INDEX dead_letters_by_age ON dead_letters (append_ms)",
     "CREATE INDEX known_by_age ON known (role, append_ms)",
+    "CREATE INDEX changes_by_number ON changes (n)",
 )
 
 _DECISIONS = """

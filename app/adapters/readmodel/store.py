@@ -31,6 +31,7 @@ class Store:
     def __init__(self, path: Path, roles: Mapping[str, str], about: Mapping[str, str]) -> None:
         self._path, self._roles = path, dict(roles)
         self._readers = threading.local()
+        self._touched: set[tuple[str, str]] = set()
         self._writing = _connected(path)
         self._writing.execute("PRAGMA journal_mode=WAL")
         self._writing.execute("PRAGMA synchronous=NORMAL")
@@ -63,6 +64,7 @@ class Store:
     def take(self, records: Iterable[Seen]) -> int:
         """Add records, in order within each partition, all or none; returns how many were new to their partition."""
         taken = 0
+        self._touched.clear()
         ends: dict[Place, tuple[int, int]] = {}
         known = self.positions()
         with self._writing as database:
@@ -79,7 +81,16 @@ class Store:
                 " SET next = excluded.next, append_ms = excluded.append_ms",
                 [(*place, *end) for place, end in ends.items()],
             )
+            self._note(database)
         return taken
+
+    def _note(self, database: sqlite3.Connection) -> None:
+        """Number what this batch changed, so that who follows finds it without reading everything."""
+        (number,) = database.execute("SELECT coalesce(max(n), 0) + 1 FROM changes").fetchone()
+        database.executemany(
+            "INSERT INTO changes VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = excluded.n",
+            [(*touched, number) for touched in sorted(self._touched)],
+        )
 
     def _add(self, database: sqlite3.Connection, role: str, seen: Seen) -> None:
         try:
@@ -101,6 +112,7 @@ class Store:
             _count(database, "ignored", role)
         for row in event.rows:
             database.execute(_INSERTS[type(row)], row.values())
+            self._touched.add((getattr(row, "service", ""), row.table))
 
     def forget(self, positions: Iterable[Place]) -> None:
         """Read these partitions again from their beginning: their topic is not the one that was read."""

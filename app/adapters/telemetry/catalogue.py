@@ -172,7 +172,21 @@ API_COMMANDS = _total("api_commands_sent", "1", "orders written to the commands 
 API_EVENTS = _total("api_events", "events", "events callers sent, by what became of them", ("outcome",))
 API_ANSWERED = _total("api_answered", "1", "HTTP requests by status", ("status",))
 API_CONNECTIONS = _total("api_connections_refused", "1", "connections closed: too many, or too slow", ("why",))
-API = (API_LAG, API_CAUGHT_UP, API_MET, API_COMMANDS, API_EVENTS, API_ANSWERED, API_CONNECTIONS)
+API_STREAMS = _gauge("api_streams", "1", "open event streams", ())
+API_STREAMS_ENDED = _total(
+    "api_streams_ended", "1", "event streams that ended: left, renewed, too_slow, stopped, or refused", ("why",)
+)
+API = (
+    API_LAG,
+    API_CAUGHT_UP,
+    API_MET,
+    API_COMMANDS,
+    API_EVENTS,
+    API_ANSWERED,
+    API_CONNECTIONS,
+    API_STREAMS,
+    API_STREAMS_ENDED,
+)
 
 METRICS: tuple[Metric, ...] = (*MEASURED, *COUNTED, UNCATALOGUED, *API)
 CATALOGUE: Mapping[tuple[Stage, str], Metric] = MappingProxyType({(m.stage, m.count): m for m in COUNTED if m.stage})

@@ -1,7 +1,7 @@
 """Every route of the API, by what it is about."""
 
 from app.api.route import Route
-from app.api.routes import commands, decisions, events, experiments, meta, optimize, services, traffic
+from app.api.routes import commands, decisions, events, experiments, meta, optimize, services, stream, traffic
 
 ROUTES: tuple[Route, ...] = (
     *meta.ROUTES,
@@ -12,4 +12,5 @@ ROUTES: tuple[Route, ...] = (
     *decisions.ROUTES,
     *commands.ROUTES,
     *events.ROUTES,
+    *stream.ROUTES,
 )

@@ -1,6 +1,6 @@
 """What the process says of itself: health, lag, metrics, and the document of this API."""
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -15,10 +15,13 @@ from app.adapters.telemetry.catalogue import (
     API_EVENTS,
     API_LAG,
     API_MET,
+    API_STREAMS,
+    API_STREAMS_ENDED,
 )
 from app.api.context import Context, Reply
+from app.api.docs_page import page
+from app.api.identity import Right
 from app.api.openapi import document
-from app.api.page import page
 from app.api.route import Nothing, Route
 from app.api.routes.common import Params
 
@@ -29,6 +32,14 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     version: str
     read_model: Lag
+
+
+class Me(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks, and for which services each right holds; ``*``: for all of them."""
+
+    name: str
+    kind: str
+    rights: dict[str, list[str]]
 
 
 class LagAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,12 +76,22 @@ async def metrics(context: Context, params: Nothing, body: None) -> Reply:
     for name, labels in (await context.ask(parts.model.store.counters)).items():
         readings += [read(API_MET, count, kind=name, label=label) for label, count in labels.items()]
     readings += [read(API_ANSWERED, count, status=str(status)) for status, count in sorted(parts.answered.items())]
+    readings += [read(API_STREAMS, len(parts.hub.listeners))]
+    readings += [read(API_STREAMS_ENDED, count, why=why) for why, count in sorted(parts.hub.ended.items())]
     guards = parts.guards
     readings += [
         read(API_CONNECTIONS, guards.refused, why="too_many"),
         read(API_CONNECTIONS, guards.slow, why="too_slow"),
     ]
     return Reply(exposition(readings), media="text/plain")
+
+
+async def me(context: Context, params: Params, body: None) -> Me:
+    """Show who asks, and what they may do."""
+    who = context.identity
+    held = {right: who.services(right) for right in get_args(Right)}
+    rights = {right: ["*"] if services is None else list(services) for right, services in held.items()}
+    return Me(name=who.name, kind=who.kind, rights=rights)
 
 
 async def lag_of(context: Context, params: Params, body: None) -> LagAnswer:
@@ -109,5 +130,6 @@ ROUTES = (
     Route(path="/metrics", handler=metrics, answer=str, media="text/plain", **_OPEN),
     Route(path="/openapi.json", handler=openapi, answer=dict[str, Any], **_OPEN),
     Route(path="/docs", handler=docs, answer=str, media="text/html", **_OPEN),
+    Route(method="GET", path="/me", handler=me, right="read", own_check=True, tag="Process"),
     Route(method="GET", path="/lag", handler=lag_of, right="read", tag="Process"),
 )

@@ -9,6 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from app.adapters.readmodel.answers import WindowSums
+from app.adapters.readmodel.series import Series
+from app.adapters.readmodel.series import series as series_of
 from app.adapters.readmodel.sliding import merged
 from app.api.context import Context, Reply
 from app.api.problems import bad_request
@@ -35,6 +37,13 @@ class SlidingAsked(OfService, frozen=True, kw_only=True):
     arm: Text = ""
 
 
+class SeriesAsked(OfService, frozen=True, kw_only=True):
+    """The ``minutes`` before ``until`` (empty: the newest closed one)."""
+
+    minutes: Annotated[int, Meta(ge=5, le=43_200)] = 480
+    until: Time = ""
+
+
 class Windows(msgspec.Struct, frozen=True, kw_only=True):
     """Sums of traffic by arm, segment and slice (``*``: all)."""
 
@@ -59,6 +68,18 @@ async def sliding(context: Context, params: SlidingAsked, body: None) -> Windows
     )
     sums = await context.ask(context.model.sliding, params.service, size, start, end, params.arm)
     return Windows(service=params.service, windows=sums)
+
+
+async def series(context: Context, params: SeriesAsked, body: None) -> Series:
+    """Show shares, cost, latency and quality by arm over time, with intervals.
+
+    Up to 24 h in buckets of 5 min, up to 48 h of 30 min, up to 10 d of 2 h, else of 6 h.
+    """
+    until = seconds(params.until)
+    end = until if until is not None else await context.ask(context.model.newest_s, params.service)
+    document = await context.ask(context.model.document, params.service)
+    channel = document.objective.score_channel if document else "judge"
+    return await context.ask(series_of, context.model.store, params.service, params.minutes, end, channel)
 
 
 async def export(context: Context, params: WindowsAsked, body: None) -> Reply:
@@ -99,6 +120,7 @@ _ROUTE: dict[str, Any] = {"right": "read", "tag": "Traffic"}
 
 ROUTES = (
     Route(method="GET", path="/services/{service}/aggregates", handler=aggregates, **_ROUTE),
+    Route(method="GET", path="/services/{service}/series", handler=series, **_ROUTE),
     Route(method="GET", path="/services/{service}/sliding", handler=sliding, **_ROUTE),
     Route(
         method="GET", path="/services/{service}/aggregates.csv", handler=export, media="text/csv", answer=str, **_ROUTE
