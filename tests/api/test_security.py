@@ -86,6 +86,8 @@ async def test_every_role_may_do_what_it_may_on_every_route_and_nothing_else(mod
     settings, secrets = guarded
     async with api(model, **settings) as running:
         for route in CLOSED:
+            if route.follows:  # it never ends; test_stream.py has its roles
+                continue
             path = PREFIX + route.path.format(**EXAMPLES)
             path += '?context={"a":1}' if route.path == "/strategies" else ""
             for role in ROLES:

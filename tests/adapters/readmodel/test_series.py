@@ -36,9 +36,10 @@ def test_shares_of_a_bucket_sum_to_one_and_intervals_hold_their_mean(model):
     for shares in zip(*(arm.share for arm in found.arms), strict=True):
         known = [share for share in shares if share is not None]
         assert not known or sum(known) == pytest.approx(1.0)
-    points = [p for arm in found.arms for p in (*arm.quality, *arm.latency_ms) if p and p.low is not None]
-    assert points
-    assert all(p.low <= p.mean <= p.high for p in points)
+    points = [p for arm in found.arms for p in (*arm.quality, *arm.latency_ms) if p]
+    bounds = [(p.low, p.mean, p.high) for p in points if p.low is not None and p.high is not None]
+    assert bounds
+    assert all(low <= mean <= high for low, mean, high in bounds)
 
 
 def test_nothing_counted_is_an_empty_series(model):
