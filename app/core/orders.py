@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from app.core import change, experiments, outputs, proposals, respond, rollout
+from app.core import answers, backup, change, experiments, outputs, proposals, respond, rollout, ruling, search
 from app.core.analyze.finding import decode_heard
 from app.core.change import Why
 from app.core.commands import (
@@ -127,7 +127,7 @@ def _configure(row: Row, order: Order, now_s: int) -> Result:
         incumbent = document.incumbent
     said: list[Output] = []
     if row.trial is not None and _touches(row, document):
-        row, said = rollout.end_trial(
+        row, said = rollout.end(
             row, now_s, _why(order.command, "roll-back", "the document changed an arm of the trial")
         )
     row = msgspec.structs.replace(
@@ -162,7 +162,7 @@ def _set_mode(row: Row, order: Order, now_s: int) -> Result:
     published_before = row.may_publish
     row = msgspec.structs.replace(row, document=document, declared=True, proposal=None)
     if row.trial is not None and not row.may_publish:
-        return rollout.end_trial(row, now_s, _why(order.command, "set-mode"))
+        return rollout.end(row, now_s, _why(order.command, "set-mode"))
     why = _why(order.command, "set-mode")
     if row.may_publish and not published_before:
         return change.publish(row, now_s, why)
@@ -176,7 +176,7 @@ def _freeze(row: Row, order: Order, now_s: int) -> Result:
     if row.split is None or _args(order, Freeze).hold:
         return row, [change.say(row, "decided", order.identity, now_s, _why(order.command, "freeze"))]
     if row.trial is not None:
-        return rollout.end_trial(row, now_s, _why(order.command, "freeze"))
+        return rollout.end(row, now_s, _why(order.command, "freeze"))
     return change.publish(row, now_s, _why(order.command, "freeze"))
 
 
@@ -200,7 +200,7 @@ def _approve(row: Row, order: Order, now_s: int) -> Result:
         raise CommandError(f"{row.service}: there is no such open proposal to approve")
     if not row.may_change:
         raise CommandError(f"{row.service} is frozen or paused: resume it before approving")
-    return rollout.allow_proposal(row, now_s, "person", "on-demand", order.command.actor)
+    return answers.allow_proposal(row, now_s, "person", "on-demand", order.command.actor)
 
 
 def _reject(row: Row, order: Order, now_s: int) -> Result:
@@ -221,7 +221,7 @@ def _policy_answer(row: Row, order: Order, now_s: int) -> Result:
         return proposals.refuse(row, now_s, said, tuple(_violated(v) for v in answer.violations))
     if not row.may_change:
         raise CommandError(f"{row.service} is frozen or paused: resume it, then the policy service may answer again")
-    return rollout.allow_proposal(row, now_s, "policy", "event", order.command.actor, cause=answer.decision_rationale)
+    return answers.allow_proposal(row, now_s, "policy", "event", order.command.actor, cause=answer.decision_rationale)
 
 
 def _violated(violation: Violation) -> Constraint:
@@ -231,22 +231,22 @@ def _violated(violation: Violation) -> Constraint:
 
 def _promote(row: Row, order: Order, now_s: int) -> Result:
     _open_trial_named(row, order.command, "promote")
-    if (forbidden := rollout.forbids(row, now_s)) is not None:
+    if (forbidden := ruling.forbids(row, now_s)) is not None:
         raise CommandError(f"{row.service}: a rule of its document forbids it, change the document first: {forbidden}")
     return rollout.promote(row, now_s, _why(order.command, "promote", "ordered without a verdict (not judged)"))
 
 
 def _abort(row: Row, order: Order, now_s: int) -> Result:
     _open_trial_named(row, order.command, "abort")
-    return rollout.end_trial(row, now_s, _why(order.command, "roll-back", "the trial was aborted"))
+    return rollout.end(row, now_s, _why(order.command, "roll-back", "the trial was aborted"))
 
 
 def _rollback(row: Row, order: Order, now_s: int) -> Result:
     if row.trial is not None:
-        return rollout.end_trial(row, now_s, _why(order.command, "roll-back", "ordered"))
+        return rollout.end(row, now_s, _why(order.command, "roll-back", "ordered"))
     if not row.may_publish:
         raise CommandError(f"{row.service}: mode {row.document.mode} publishes nothing that could be rolled back")
-    return rollout.restore(row, now_s, _why(order.command, "roll-back", "ordered"))
+    return backup.restore(row, now_s, _why(order.command, "roll-back", "ordered"))
 
 
 def _rebaseline(row: Row, order: Order, now_s: int) -> Result:
@@ -263,7 +263,7 @@ def _optimize_now(row: Row, _order: Order, now_s: int) -> Result:
         raise CommandError(f"{row.service} cannot change now: mode {row.document.mode}, frozen or paused")
     if row.trial is not None:
         raise CommandError(f"{row.service} has an open trial of {row.trial.arm}: abort it first or wait")
-    return rollout.look(msgspec.structs.replace(row, cooldown_s=0, proposal=None), now_s, "on-demand")
+    return search.look(msgspec.structs.replace(row, cooldown_s=0, proposal=None), now_s, "on-demand")
 
 
 def _experiment_start(row: Row, order: Order, now_s: int) -> Result:

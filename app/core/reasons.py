@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from app.core.change import Why
-from app.core.decision import Action, Alternative, Constraint, Impact, Trigger
+from app.core.decision import Action, Alternative, Constraint, Impact, Strategy, Trigger
 from app.core.document import ServiceDocument
 from app.core.forecast import expected_minutes
 from app.core.row import Row
@@ -42,6 +42,13 @@ def opening(
         alternatives=alternatives,
         expected_minutes=_expected_minutes(row),
     )
+
+
+def reasoned(why: Why, strategy: Strategy, idea: str, cause: str) -> Why:
+    """``why`` with where the arm comes from: a rule that was broken, an order, or a lever and its idea."""
+    told = {name: text for name, text in (("idea", idea), ("cause", cause)) if text}
+    ruled: Strategy = "threshold" if why.trigger in {"threshold", "event"} else strategy
+    return msgspec.structs.replace(why, strategy=ruled, evidence={**why.evidence, **told})
 
 
 def _expected_minutes(row: Row) -> float | None:

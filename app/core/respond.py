@@ -6,7 +6,7 @@ cooldown; a better arm that cannot be tried now because a trial is open waits in
 
 import msgspec
 
-from app.core import change, rollout, turns
+from app.core import backup, change, rollout, search, turns
 from app.core.analyze.finding import EVERY, Heard
 from app.core.change import Why
 from app.core.decision import Trigger, decision_id
@@ -52,13 +52,13 @@ def to_finding(row: Row, heard: Heard, now_s: int) -> Result:
         return row, []
     trial = row.trial is not None and heard.arm in (EVERY, row.trial.arm)
     incumbent = heard.arm in (EVERY, row.incumbent)
-    backup = rollout.backup_of(row, now_s) if row.document.mode == "auto" and row.may_change else ""
+    other = backup.backup_of(row, now_s) if row.document.mode == "auto" and row.may_change else ""
     cause = f"{heard.severity} finding {heard.finding_id}: {heard.detail}"
-    match response(heard.severity, trial=trial, incumbent=incumbent, backup=bool(backup)):
+    match response(heard.severity, trial=trial, incumbent=incumbent, backup=bool(other)):
         case "roll-back":
             return rollout.roll_back(row, now_s, "threshold", cause)
         case "route-to-backup":
-            return rollout.fail_over(row, now_s, backup, "threshold", cause)
+            return backup.fail_over(row, now_s, other, "threshold", cause)
         case "optimize" if heard.analyzer == "drift":
             return _recalibrated(row, now_s, cause)
         case "optimize":
@@ -85,7 +85,7 @@ def _optimized(row: Row, now_s: int, need: Need, trigger: Trigger, cause: str) -
         return row, []
     if row.trial is not None or row.proposal is not None:
         return turns.waiting(row, Queued(need=need, trigger=trigger, cause=cause, since_s=now_s)), []
-    return rollout.look(row, now_s, trigger, need, cause)
+    return search.look(row, now_s, trigger, need, cause)
 
 
 def _recalibrated(row: Row, now_s: int, cause: str) -> Result:

@@ -6,7 +6,7 @@ is obeyed. A tick lets deadlines pass. ``now_s`` is always event time: the end o
 
 import msgspec
 
-from app.core import experiments, mixing, orders, outputs, rollout, turns, verify
+from app.core import answers, experiments, mixing, orders, outputs, ruling, search, turns, verify
 from app.core.decision import Outcome, encode_outcome
 from app.core.events import NAME_PATTERN, rfc3339
 from app.core.facts import ControlFact
@@ -118,7 +118,7 @@ def _expire(row: Row, now_s: int) -> Result:
     if row.cooldown_s and now_s >= row.cooldown_s:
         row = msgspec.structs.replace(row, cooldown_s=0)
     if row.proposal is not None and now_s >= row.proposal.deadline_s:
-        row, said = rollout.expire_proposal(row, now_s)
+        row, said = answers.expire_proposal(row, now_s)
     return row, said
 
 
@@ -129,12 +129,12 @@ def _decide(row: Row, now_s: int, *, fresh: bool) -> Result:
         return row, []
     said: list[Output] = []
     if row.trial is not None:
-        row, said = rollout.judge(row, now_s)
+        row, said = ruling.judge(row, now_s)
     elif not row.cooldown_s and row.requests_per_minute > 0:
         if row.queue and row.proposal is None:
             row, said = turns.take(row, now_s)
         elif now_s >= row.next_cycle_s:
-            row, said = rollout.look(row, now_s, "time")
+            row, said = search.look(row, now_s, "time")
     if said or not fresh or row.document.policy != "mix":
         return row, said
     return mixing.reweigh(row, now_s)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from app.core import rollout
+from app.core import search
 from app.core.outputs import Output
 from app.core.queue import Queued, joined
 from app.core.row import Row
@@ -25,5 +25,5 @@ def take(row: Row, now_s: int) -> Result:
     turn, *rest = row.queue
     row = msgspec.structs.replace(row, queue=tuple(rest))
     if not turn.arm:
-        return rollout.look(row, now_s, turn.trigger, turn.need, turn.cause)
-    return rollout.look_at(row, now_s, turn)
+        return search.look(row, now_s, turn.trigger, turn.need, turn.cause)
+    return search.look_at(row, now_s, turn)

@@ -10,16 +10,13 @@ from typing import Any
 
 import msgspec
 
-from app.core import rollout
-from app.core import verdict as verdicts
+from app.core import ruling, search, so_far
 from app.core.decision import EVENT_TYPES, Alternative, Decision, Status, decode_decision
 from app.core.document import ServiceDocument, from_object, to_object
-from app.core.experiments import shared
 from app.core.ideas import next_ideas
 from app.core.inputs import Inputs, read_inputs
 from app.core.outputs import Output
 from app.core.planned import looked
-from app.core.reasons import guardrails_of
 from app.core.row import Row
 
 _STATUS: dict[str, Status] = {type_: status for status, type_ in EVENT_TYPES.items()}
@@ -71,7 +68,7 @@ def _unanswerable(decision: Decision) -> str:
 
 
 def _looked(row: Row, inputs: Inputs) -> Answer:
-    _, said = rollout.look(row, inputs.now_s, inputs.trigger, inputs.need, inputs.cause)
+    _, said = search.look(row, inputs.now_s, inputs.trigger, inputs.need, inputs.cause)
     decided = _decisions(said)
     if decided:
         return Answer(row.document, decided)
@@ -80,12 +77,11 @@ def _looked(row: Row, inputs: Inputs) -> Answer:
 
 
 def _judged(row: Row, inputs: Inputs) -> Answer:
-    _, said = rollout.judge(row, inputs.now_s)
+    _, said = ruling.judge(row, inputs.now_s)
     decided, trial = _decisions(said), inputs.trial
     if decided or trial is None:
         return Answer(row.document, decided)
-    reached = msgspec.structs.replace(trial, last_minute=max(trial.last_minute, inputs.now_s // 60 - 1))
-    _, verdict = looked(row, verdicts.judge(reached, shared(guardrails_of(row.document), row), row.objective))
+    _, verdict = looked(row, so_far.verdict(row, trial, inputs.now_s))
     waits = "nothing is proven to be better yet" if verdict.kind == "safe" else verdict.reason
     about = f" ({verdict.metric})" if verdict.metric else ""
     return Answer(row.document, (), f"the trial of {trial.arm} stays where it is: {waits}{about}")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.core import commands, rollout
+from app.core import commands, ruling
 from app.core.by_segment import Pair
 from app.core.change import Why
 from app.core.commands import COMMAND, Command
@@ -310,7 +310,7 @@ def test_stopped_after_any_prefix_and_resumed_it_says_the_same_bytes(script, dat
 def test_an_arm_that_is_certainly_worse_in_a_segment_does_not_take_over(policy, action):
     worse = {"complaint": Pair(Sums(2000, 1000.0, 1000.0), Sums(2000, 1600.0, 1600.0))}
     row = msgspec.structs.replace(row_of(trial="cheap", policy=policy), trial_segments=worse)
-    row, outputs = rollout._admit(row, NOW_S, Why(action="promote", trigger="time"), Verdict(), {})
+    row, outputs = ruling._admit(row, NOW_S, Why(action="promote", trigger="time"), Verdict(), {})
     data = msgspec.json.decode(outputs[0].data)
     assert data["action"] == action
     assert data["evidence"]["segments"]["complaint"]["estimate"] == pytest.approx(-0.3)

@@ -1,0 +1,44 @@
+"""What becomes of an open proposal: a yes begins its trial, no answer by the deadline ends it (or is a yes, by choice).
+
+Who is asked, and what a no leaves behind, is ``proposals``.
+"""
+
+import msgspec
+
+from app.core import proposals, rollout
+from app.core.decision import Trigger
+from app.core.outputs import Output
+from app.core.policy.gate import gate
+from app.core.reasons import opening, reasoned
+from app.core.row import Answerer, Row
+
+Result = tuple[Row, list[Output]]
+
+
+def expire_proposal(row: Row, now_s: int) -> Result:
+    """The deadline of the open proposal has passed: refused, or allowed where the document says so of an outage."""
+    proposal = row.proposal
+    if proposal is None:
+        return row, []
+    if "policy" not in proposal.waits:
+        return proposals.refuse(row, now_s, proposals.NO_PERSON)
+    if row.document.remote_policy.on_policy_outage == "refuse" or not row.may_change:
+        return proposals.refuse(row, now_s, proposals.NO_POLICY)
+    return allow_proposal(row, now_s, "policy", "event", "", cause=f"{proposals.NO_POLICY}; allowed all the same")
+
+
+def allow_proposal(row: Row, now_s: int, by: Answerer, trigger: Trigger, actor: str, cause: str = "") -> Result:
+    """A yes to the open proposal: its trial begins once nobody else is waited for and still nothing forbids it."""
+    if row.proposal is None:
+        return row, []
+    proposal = proposals.answered(row.proposal, by)
+    if proposal.waits:
+        return msgspec.structs.replace(row, proposal=proposal), []
+    arm, row = proposal.arm, msgspec.structs.replace(row, proposal=None)
+    held = gate(row, "open-trial", arm, row.document.trial.steps[0] / 100, now_s)
+    why = opening(row, arm, proposal.expected, proposal.alternatives, trigger, actor, held.constraints)
+    why = msgspec.structs.replace(why, evidence={**why.evidence, "cause": cause, "proposal": proposal.decision_id})
+    why = reasoned(why, proposal.strategy, proposal.idea, cause)
+    if held.stops:
+        return proposals.forbidden(row, now_s, why, held)
+    return rollout.open_trial(row, now_s, arm, why, proposal.experiment)
