@@ -21,12 +21,12 @@ def _order(verb: Verb, *extra: Callable[[Any], Any]) -> Callable[[Callable[..., 
     def decorate(args_of: Callable[..., Args]) -> click.Command:
         def run(service: str, actor: str | None, reason: str, *, as_json: bool, **given: Any) -> None:
             args = args_of(**given)
-            command = Command(service=service, command=verb, args=args, actor=actor or _me(), reason=reason)
-            _send(click.get_current_context().ensure_object(Options), command, as_json=as_json)
+            command = Command(service=service, command=verb, args=args, actor=actor or me(), reason=reason)
+            send(click.get_current_context().ensure_object(Options), command, as_json=as_json)
 
         run.__doc__ = args_of.__doc__
         decorated: Any = run
-        for option in (json_option, _reason, _actor, *reversed(extra), _whom(verb)):
+        for option in (json_option, reason_option, actor_option, *reversed(extra), _whom(verb)):
             decorated = option(decorated)
         return click.command(verb)(decorated)
 
@@ -42,8 +42,8 @@ def _whom(verb: Verb) -> Callable[[Any], Any]:
     return click.argument("service", metavar="SERVICE", callback=check)
 
 
-_actor = click.option("--actor", help="Who orders it [default: your user name].")
-_reason = click.option("--reason", default="", help="Why, for the log of decisions.")
+actor_option = click.option("--actor", help="Who orders it [default: your user name].")
+reason_option = click.option("--reason", default="", help="Why, for the log of decisions.")
 _decision = click.option(
     "--decision", "decision_id", default="", metavar="ID", help="Of which decision [default: the open one]."
 )
@@ -97,13 +97,26 @@ def reject(*, decision_id: str) -> Args:
     return About(decision_id)
 
 
+@_order("optimize-now")
+def optimize_now() -> Args:
+    """Run the main loop of SERVICE ('*' = all) at its next closed minute, without waiting for its turn."""
+    return Nothing()
+
+
+@_order("rebaseline")
+def rebaseline() -> Args:
+    """Make what SERVICE ('*' = all) serves now the baseline of its savings; they are counted afresh."""
+    return Nothing()
+
+
 @_order("set-mode", click.argument("mode", type=click.Choice(["observe", "recommend", "approve", "auto"])))
 def set_mode(*, mode: Mode) -> Args:
     """Set how far SERVICE may act, until its next document."""
     return SetMode(mode)
 
 
-def _send(options: Options, command: Command, *, as_json: bool) -> None:
+def send(options: Options, command: Command, *, as_json: bool) -> None:
+    """Write ``command`` to the log, and say under which id and where to look for what becomes of it."""
     from app.adapters.kafka.command_log import CommandLog
 
     settings = options.settings()
@@ -113,10 +126,12 @@ def _send(options: Options, command: Command, *, as_json: bool) -> None:
     else:
         whom = "all services" if command.service == EVERYWHERE else command.service
         click.echo(f"{command.command} for {whom} is on {settings.topics.commands} as event {event}")
-        click.echo(f"see what came of it: {options.command('decisions')}", err=True)
+        about = () if command.service == EVERYWHERE else ("--service", command.service)
+        click.echo(f"see what comes of it: {options.command('decisions', '--follow', *about)}", err=True)
 
 
-def _me() -> str:
+def me() -> str:
+    """Login name of who runs the command."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

@@ -1,58 +1,90 @@
-"""`decisions`, `explain` and `status`: what the optimizer said, read from its public topics."""
+"""`decisions` and `explain`: what the optimizer said and why, and what became of it."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
+from app.cli.moments import since_s
 from app.cli.options import Options
 from app.cli.output import json_option, write_columns, write_json, write_json_line
+from app.cli.reading import follow, glance
 
 if TYPE_CHECKING:
-    from app.adapters.readmodel.told import Told
-    from app.settings import Settings
+    from app.adapters.readmodel.answers import DecisionEvent
+    from app.adapters.readmodel.paging import Wanted
 
-MAX_RECORDS = 20_000
-"""Newest records read from each partition of `llm.optimizations`; older decisions need `replay` or a sink."""
+MAX_SHOWN = 20_000
 RATIONALE_WIDTH = 90
 HEADER = ("TIME", "SERVICE", "STATUS", "ACTION", "VERSION", "DECISION", "WHY")
+FOLLOWED = "{:<19}  {:<16}  {:<11}  {:<14}  {:<7}  {:<12}  {}"
+"""A line of `--follow`, where what comes later is not known and columns cannot be fitted."""
 
 
 @click.command
 @click.option("--service", help="Only of this service.")
 @click.option("--since", metavar="TIME", help="Only from this RFC 3339 time on, or of the last 90s, 15m, 24h, 7d.")
 @click.option("--status", "statuses", multiple=True, help="Only these: proposed, decided, refused, verified, ...")
-@click.option("--limit", type=click.IntRange(1, MAX_RECORDS), default=200, show_default=True, help="Newest ones shown.")
+@click.option("--limit", type=click.IntRange(1, MAX_SHOWN), default=200, show_default=True, help="Newest ones shown.")
+@click.option("--follow", "-f", "stays", is_flag=True, help="Stay, and print new ones as they come, until Ctrl-C.")
 @json_option
 @click.pass_obj
 def decisions(
-    options: Options, service: str | None, since: str | None, statuses: tuple[str, ...], limit: int, *, as_json: bool
+    options: Options,
+    service: str | None,
+    since: str | None,
+    statuses: tuple[str, ...],
+    limit: int,
+    *,
+    stays: bool,
+    as_json: bool,
 ) -> None:
     """List decisions and their outcomes, oldest first. With --json one event a line."""
+    wanted = _wanted(service, since, statuses)
+    with glance(options, "optimizations") as filled:
+        shown = filled.model.newest_events(wanted, limit)
+        if not stays:
+            _print(shown, as_json=as_json)
+            return
+        place = filled.model.place_of()
+        _print_lines(shown, as_json=as_json, header=True)
+        for _ in follow(filled):
+            while newer := filled.model.newer_than(place, wanted):
+                place = newer[-1][0]
+                _print_lines([event for _, event in newer], as_json=as_json)
+
+
+def _wanted(service: str | None, since: str | None, statuses: tuple[str, ...]) -> "Wanted":
+    from app.adapters.readmodel.paging import Wanted
     from app.adapters.readmodel.told import STATUSES
 
     unknown = sorted(set(statuses) - set(STATUSES.values()))
     if unknown:
-        raise click.BadParameter(f"{unknown[0]!r}: choose from {', '.join(STATUSES.values())}", param_hint="--status")
-    since_s = None if since is None else _since_s(since, time.time())
-    wanted = [
-        event
-        for event in all_told(options.settings())
-        if service in {None, event.service} and (not statuses or event.status in statuses) and _after(event, since_s)
-    ]
-    shown = sorted(wanted, key=lambda event: event.time)[-limit:]
+        allowed = ", ".join(dict.fromkeys(STATUSES.values()))
+        raise click.BadParameter(f"{unknown[0]!r}: choose from {allowed}", param_hint="--status")
+    wanted = Wanted().where("service = ?", service).one_of("status", statuses)
+    return wanted if since is None else wanted.where("time_s >= ?", since_s(since, time.time()))
+
+
+def _print(events: "list[DecisionEvent]", *, as_json: bool) -> None:
     if as_json:
-        for event in shown:
-            write_json_line(_plain(event))
-    elif shown:
-        write_columns(
-            map(_columns, shown), header=("TIME", "SERVICE", "STATUS", "ACTION", "VERSION", "DECISION", "WHY")
-        )
+        _print_lines(events, as_json=True)
+    elif events:
+        write_columns(map(_columns, events), header=HEADER)
     else:
-        click.echo("no decisions yet")
+        click.echo("no decisions yet: `llm-optimizer status` shows whether traffic is counted")
+
+
+def _print_lines(events: "list[DecisionEvent]", *, as_json: bool, header: bool = False) -> None:
+    if as_json:
+        for event in events:
+            write_json_line(_plain(event))
+        return
+    for cells in ([HEADER] if header else []) + [_columns(event) for event in events]:
+        click.echo(FOLLOWED.format(*cells))
 
 
 @click.command
@@ -61,8 +93,9 @@ def decisions(
 @click.pass_obj
 def explain(options: Options, decision_id: str, *, as_json: bool) -> None:
     """Explain the decision DECISION_ID (its first characters are enough) with its evidence and what became of it."""
-    about = [event for event in all_told(options.settings()) if event.decision_id.startswith(decision_id)]
-    found = sorted({event.decision_id for event in about})
+    with glance(options, "optimizations") as filled:
+        found = filled.model.decisions_beginning(decision_id)
+        about = filled.model.decision(found[0]) if len(found) == 1 else []
     if not found:
         raise click.ClickException(
             f"no decision begins with {decision_id!r}: `{options.command('decisions')}` lists them"
@@ -77,55 +110,7 @@ def explain(options: Options, decision_id: str, *, as_json: bool) -> None:
         click.echo("\n".join(_explained(about)))
 
 
-@click.command
-@click.option("--service", help="Only this service.")
-@json_option
-@click.pass_obj
-def status(options: Options, service: str | None, *, as_json: bool) -> None:
-    """Show what each service serves now: mode, split, open trial, and how far behind the optimizer is."""
-    from app.sim.standing import standings
-
-    rows = [row for row in standings(options.settings(), now_s=time.time()) if service in {None, row.service}]
-    if as_json:
-        write_json(rows)
-    elif rows:
-        write_columns(
-            [(r.service, r.mode or "-", r.version, r.serving, r.trial or "-", r.closed or "-", r.behind) for r in rows],
-            header=("SERVICE", "MODE", "VERSION", "SERVING", "TRIAL", "COUNTED UP TO", "BEHIND"),
-        )
-    else:
-        click.echo("no service is known yet: apply a document (`llm-optimizer service apply`) or send telemetry")
-
-
-def all_told(settings: "Settings") -> list["Told"]:
-    from app.adapters.kafka.security import librdkafka
-    from app.adapters.kafka.subscriber import Subscriber
-    from app.adapters.readmodel.told import first_of_each, told
-
-    with Subscriber(librdkafka(settings.kafka), [settings.topics.optimizations], tail=MAX_RECORDS) as reader:
-        events: Iterable[Told | None] = map(told, reader.until_now())
-        return list(first_of_each(event for event in events if event is not None))
-
-
-def _since_s(text: str, now_s: float) -> float:
-    from app.core.events import epoch_s
-
-    units = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-    if text[-1:] in units and text[:-1].isdigit():
-        return now_s - int(text[:-1]) * units[text[-1]]
-    try:
-        return epoch_s(text)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}; write 2026-01-31T12:00:00Z or 24h", param_hint="--since") from error
-
-
-def _after(event: "Told", since_s: float | None) -> bool:
-    from app.core.events import epoch_s
-
-    return since_s is None or epoch_s(event.time) >= since_s
-
-
-def _plain(event: "Told") -> dict[str, Any]:
+def _plain(event: "DecisionEvent") -> dict[str, Any]:
     return {
         "id": event.id,
         "type": event.type,
@@ -136,7 +121,7 @@ def _plain(event: "Told") -> dict[str, Any]:
     }
 
 
-def _columns(event: "Told") -> tuple[str, ...]:
+def _columns(event: "DecisionEvent") -> tuple[str, ...]:
     why = event.rationale
     return (
         event.time[:19],
@@ -149,12 +134,13 @@ def _columns(event: "Told") -> tuple[str, ...]:
     )
 
 
-def _explained(about: list["Told"]) -> Iterator[str]:
+def _explained(about: "list[DecisionEvent]") -> Iterator[str]:
     """Text for people: the decision first, then what became of it."""
+    from app.adapters.readmodel.told import DECISIONS
     from app.core.decision import Decision, Status
     from app.core.explain import render
 
-    for event in (event for event in about if event.is_decision):
+    for event in (event for event in about if event.status in DECISIONS):
         status: Status = msgspec.convert(event.status, Status)
         try:
             page = render(msgspec.convert(event.data, Decision), status)
@@ -162,7 +148,7 @@ def _explained(about: list["Told"]) -> Iterator[str]:
             page = f"{event.rationale}\n\n{msgspec.json.format(msgspec.json.encode(event.data), indent=2).decode()}"
         yield f"{event.status} at {event.time}"
         yield page.rstrip()
-    outcomes = [event for event in about if not event.is_decision]
+    outcomes = [event for event in about if event.status not in DECISIONS]
     if outcomes:
         yield "\nWhat became of it"
     for event in outcomes:

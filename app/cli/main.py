@@ -9,11 +9,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from app.cli.options import Options
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 EXIT_FAILED, EXIT_USAGE, EXIT_CONFIGURATION, EXIT_INTERRUPTED = 1, 2, 78, 130
 
@@ -23,9 +26,15 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "worker": ("app.cli.worker:worker", "Run the agents: ingest, optimize, actuate."),
         "serve": ("app.cli.serve:serve", "Serve the API: REST and gRPC over a read model of the topics."),
         "service": ("app.cli.service:service", "Apply, compare, show and import service documents."),
-        "status": ("app.cli.decisions:status", "Show what each service serves now, and why."),
+        "services": ("app.cli.status:services", "List the services with their traffic."),
+        "status": ("app.cli.status:status", "Show what each service serves now."),
         "decisions": ("app.cli.decisions:decisions", "List decisions and their outcomes."),
         "explain": ("app.cli.decisions:explain", "Explain one decision with its evidence."),
+        "trials": ("app.cli.trials:trials", "List trials: who was tried, how it ended and why."),
+        "experiment": ("app.cli.trials:experiment", "Order an experiment, list them, stop one."),
+        "savings": ("app.cli.money:savings", "Show what each service is proven to save."),
+        "budget": ("app.cli.money:budget", "Show how much of each budget is spent."),
+        "export": ("app.cli.export:export", "Write decisions, windows, trials... as CSV, JSON lines or Parquet."),
         "what-if": ("app.cli.what_if:what_if", "Decide one decision again with other weights or limits."),
         "replay": ("app.cli.replay:replay", "Decide again from recorded facts, and compare."),
         "detect": ("app.cli.detect:detect", "Score a series of a CSV file for anomalies."),
@@ -40,9 +49,12 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "set-mode": ("app.cli.control:set_mode", "Set how far a service may act: observe to auto."),
         "approve": ("app.cli.control:approve", "Say yes to a proposed decision."),
         "reject": ("app.cli.control:reject", "Say no to a proposed decision."),
+        "optimize-now": ("app.cli.control:optimize_now", "Look for a change now, without waiting for the main loop."),
+        "rebaseline": ("app.cli.control:rebaseline", "Count savings afresh, against what serves now."),
         "topics": ("app.cli.topics:topics", "Show and make the Kafka topics."),
         "config": ("app.cli.config:config", "Show the settings with their origin, or validate them."),
         "doctor": ("app.cli.doctor:doctor", "Check this machine, the settings and the broker."),
+        "completion": ("app.cli.completion:completion", "Print the completion script of bash, zsh or fish."),
         "version": ("app.cli.version:version", "Print the versions of what is installed."),
     }
 )
@@ -61,6 +73,13 @@ class LazyGroup(click.Group):
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Names and lines of the table: what a shell asks at every Tab imports no command."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=line) for name, (_, line) in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

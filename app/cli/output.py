@@ -23,11 +23,16 @@ def write_json_line(data: Any) -> None:
 
 def write_columns(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> None:
     """Rows as left-aligned columns; nothing at all when there are no rows."""
+    for line in columns(rows, header):
+        click.echo(line)
+
+
+def columns(rows: Iterable[Sequence[object]], header: Sequence[str] = ()) -> list[str]:
+    """The lines of ``write_columns``."""
     table = [[str(cell) for cell in row] for row in rows]
     if not table:
-        return
+        return []
     if header:
         table.insert(0, list(header))
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]

@@ -56,10 +56,10 @@ def what_if(
 def _decision(options: Options, prefix: str, facts: Path | None) -> "Decision":
     from app.core.decision import Decision
 
-    told = _in_facts(options, facts) if facts is not None else _in_log(options)
+    told = _in_facts(options, facts) if facts is not None else _in_log(options, prefix)
     found = {str(data["decision_id"]): data for data in told if str(data.get("decision_id", "")).startswith(prefix)}
     if not found:
-        raise click.ClickException(f"no decision begins with {prefix!r}")
+        raise click.ClickException(f"no decision begins with {prefix!r}: `llm-optimizer decisions` lists them")
     if len(found) > 1:
         raise click.ClickException(f"{len(found)} decisions begin with {prefix!r}: {', '.join(sorted(found)[:5])}...")
     try:
@@ -68,10 +68,13 @@ def _decision(options: Options, prefix: str, facts: Path | None) -> "Decision":
         raise click.ClickException(f"{next(iter(found))}: not a decision this version can read ({error})") from None
 
 
-def _in_log(options: Options) -> list[dict[str, Any]]:
-    from app.cli.decisions import all_told
+def _in_log(options: Options, prefix: str) -> list[dict[str, Any]]:
+    from app.adapters.readmodel.told import DECISIONS
+    from app.cli.reading import glance
 
-    return [event.data for event in all_told(options.settings()) if event.is_decision]
+    with glance(options, "optimizations") as filled:
+        found = [filled.model.decision(identity) for identity in filled.model.decisions_beginning(prefix)]
+    return [event.data for events in found for event in events if event.status in DECISIONS]
 
 
 def _in_facts(options: Options, facts: Path) -> list[dict[str, Any]]:

@@ -15,7 +15,12 @@ from app.core.outputs import AGGREGATE, COMPLETED, DECIDED, SPLIT, VERIFIED, Out
 from app.core.split import ArmDefinition, Split, TrialSlice
 from app.core.split import encode as encode_split
 
-TOPICS = {"optimizations": "llm.optimizations", "splits": "llm.splits", "aggregates": "llm.aggregates"}
+TOPICS = {
+    "optimizations": "llm.optimizations",
+    "splits": "llm.splits",
+    "aggregates": "llm.aggregates",
+    "commands": "llm.commands",
+}
 NOW_S = int(time.time())
 
 SPLIT_3 = Split(
@@ -53,7 +58,7 @@ def cluster():
     aggregate = {
         "service": "chat", "segment": "*", "arm": "*", "slice": "*", "window_start": rfc3339(NOW_S - 180),
         "window_end": rfc3339(NOW_S - 120), "window_s": 60, "count": 5, "errors": 0, "late": 0, "input_tokens": 1,
-        "output_tokens": 1, "cost_usd": 0.1, "latency_ms": {"mean": 1.0},
+        "output_tokens": 1, "cost_usd": 0.1, "latency_ms": {"mean": 1.0, "max": 1.0},
     }  # fmt: skip
     outcome = Outcome(
         decision_id="aaaa1111", service="chat", version=3, gateway="g", observed_share=0.24, expected_share=0.25,

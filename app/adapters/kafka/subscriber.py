@@ -39,9 +39,10 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
 
 class Subscriber:
     """Reads ``topics`` from their beginning, from ``start`` (topic and partition -> offset; what retention has deleted
-    is passed over), or only the newest ``tail`` records of each partition.
+    is passed over), or only the newest ``tail`` records of each partition (one number, or one for each topic).
 
-    Close it, or use it in a ``with`` block.
+    Close it, or use it in a ``with`` block. With ``tail``, ``ahead`` is how many records lay before it at first, and
+    ``cut`` the topics of which older ones are passed over.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Subscriber:
         configuration: Mapping[str, Any],
         topics: Iterable[str],
         *,
-        tail: int | None = None,
+        tail: int | Mapping[str, int] | None = None,
         start: Mapping[Place, int] = MappingProxyType({}),
     ) -> None:
         from confluent_kafka import Consumer
@@ -69,10 +70,11 @@ class Subscriber:
         self._partitions = [place for topic in topics for place in self._places(topic)]
         for place in self._partitions:
             place.offset = start.get((place.topic, place.partition), OFFSET_BEGINNING)
+        self.ahead = 0
+        self.cut: set[str] = set()
         if tail is not None:
             for place in self._partitions:
-                low, high = self._consumer.get_watermark_offsets(place, METADATA_TIMEOUT_S, cached=False)
-                place.offset = max(low, high - tail)
+                self._only_newest(place, tail if isinstance(tail, int) else tail[place.topic])
         self._consumer.assign(self._partitions)
 
     def __enter__(self) -> Self:
@@ -102,19 +104,30 @@ class Subscriber:
         return [_seen(record) for record in self._records(limit, timeout_s) if record.error() is None]
 
     def until_now(self, *, timeout_s: float = 30.0) -> Iterator[Seen]:
-        """Everything up to the present end of the topics, once; ``SubscribeError`` when it takes over ``timeout_s``."""
+        """Everything up to the end of the topics, once; ``SubscribeError`` when nothing comes for ``timeout_s``."""
         left = {(place.topic, place.partition) for place in self._partitions}
         give_up_s = time.monotonic() + timeout_s
         while left:
-            if time.monotonic() > give_up_s:
+            records = self._records(2_000, 0.2)
+            if records:
+                give_up_s = time.monotonic() + timeout_s
+            elif time.monotonic() > give_up_s:
                 raise SubscribeError(
-                    f"{len(left)} partitions not read to their end in {timeout_s:.0f} s: is the broker slow?"
+                    f"{len(left)} partitions not read to their end, and nothing came for {timeout_s:.0f} s: ask "
+                    "`llm-optimizer doctor` whether the brokers answer"
                 )
-            for record in self._records(2_000, 0.2):
+            for record in records:
                 if record.error() is None:
                     yield _seen(record)
                 else:  # the end of this partition
                     left.discard((record.topic(), record.partition()))
+
+    def _only_newest(self, place: Any, tail: int) -> None:
+        low, high = self._consumer.get_watermark_offsets(place, METADATA_TIMEOUT_S, cached=False)
+        place.offset = max(low, high - tail)
+        self.ahead += high - place.offset
+        if place.offset > low:
+            self.cut.add(place.topic)
 
     def _records(self, limit: int, timeout_s: float) -> list[Any]:
         """Records and ends of partitions. ``consume`` alone would wait for ``limit`` of them."""
@@ -134,7 +147,9 @@ class Subscriber:
         try:
             listed = self._consumer.list_topics(topic, METADATA_TIMEOUT_S).topics[topic]
         except KafkaException as error:
-            raise SubscribeError(f"no broker answers: {error.args[0].str()}; check kafka.bootstrap_servers") from error
+            raise SubscribeError(
+                f"no broker answers: {error.args[0].str()}; check kafka.bootstrap_servers (`llm-optimizer doctor`)"
+            ) from error
         if listed.error is not None or not listed.partitions:
             raise SubscribeError(f"topic {topic} is not there: make the topics with `llm-optimizer topics apply`")
         return [TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in listed.partitions]

@@ -54,6 +54,33 @@ class Model:
         )
         return [_event(row) for row in rows if services is None or row["service"] in services]
 
+    def newest_events(self, wanted: Wanted, limit: int) -> list[DecisionEvent]:
+        """The newest ``limit`` decisions and outcomes, oldest first; those of one second in the order they came."""
+        where = f" WHERE {' AND '.join(wanted.conditions)}" if wanted.conditions else ""
+        rows = self.store.query(
+            f"SELECT * FROM events{where} ORDER BY time_s DESC, rowid DESC LIMIT ?",  # noqa: S608  # fixed names and marks
+            (*wanted.values, limit),
+        )
+        return [_event(row) for row in reversed(rows)]
+
+    def newer_than(self, place: int, wanted: Wanted) -> list[tuple[int, DecisionEvent]]:
+        """Events that came after ``place``, each with its own place, in the order they came, up to 500."""
+        conditions = ("rowid > ?", *wanted.conditions)
+        rows = self.store.query(
+            f"SELECT rowid AS place, * FROM events WHERE {' AND '.join(conditions)} ORDER BY rowid LIMIT 500",  # noqa: S608  # fixed names and marks
+            (place, *wanted.values),
+        )
+        return [(row["place"], _event(row)) for row in rows]
+
+    def decisions_beginning(self, prefix: str) -> list[str]:
+        """Ids of decisions that begin with ``prefix``, sorted."""
+        rows = self.store.query(
+            "SELECT DISTINCT decision_id FROM events WHERE substr(decision_id, 1, ?) = ? AND decision_id <> ''"
+            " ORDER BY decision_id",
+            (len(prefix), prefix),
+        )
+        return [row["decision_id"] for row in rows]
+
     def newer_events(
         self, after: int, services: Services, types: Sequence[str] = (), service: str = ""
     ) -> tuple[list[DecisionEvent], int]:
@@ -132,6 +159,10 @@ class Model:
             SavingsClaim(id=r["id"], service=service, time=rfc3339(r["time_s"]), data=_json(r["json"])) for r in rows
         ]
 
+    def with_savings(self) -> list[str]:
+        """Services that said something of savings, by name."""
+        return [row["service"] for row in self.store.query("SELECT DISTINCT service FROM savings ORDER BY service")]
+
     # ---- traffic ---------------------------------------------------------------------------------------------------
     def windows(self, service: str, size_s: int, start_s: int, end_s: int, arm: str = "") -> list[Any]:
         """Rows of closed windows of ``size_s`` within [start, end), oldest first. ``TooManyError``."""
@@ -160,6 +191,13 @@ class Model:
         )
         until: int | None = rows[0]["until"]
         return until
+
+    def arms_seen(self, service: str) -> list[str]:
+        """Arms that had traffic, by name."""
+        rows = self.store.query(
+            "SELECT DISTINCT arm FROM aggregates WHERE service = ? AND arm <> '*' ORDER BY arm", (service,)
+        )
+        return [row["arm"] for row in rows]
 
     # ---- findings, trials, commands --------------------------------------------------------------------------------
     def findings(self, wanted: Wanted, cursor: str = "", limit: int = 50) -> tuple[list[FindingEvent], str]:

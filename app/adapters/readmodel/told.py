@@ -2,7 +2,6 @@
 data is kept whole, whatever a newer version may have added.
 """
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -80,15 +79,6 @@ def told(seen: Seen) -> Told | None:
         return None
     when = seen.time or rfc3339(max(0, seen.append_ms) // 1000)
     return Told(seen.id, seen.type, STATUSES[seen.type], when, str(body.get("service", seen.key)), body, seen.value)
-
-
-def first_of_each(events: Iterable[Told]) -> Iterator[Told]:
-    """Every id once: a subscriber keeps the first (an id may come twice with equal bytes)."""
-    known: set[str] = set()
-    for event in events:
-        if event.id not in known:
-            known.add(event.id)
-            yield event
 
 
 def _text(headers: tuple[tuple[str, bytes], ...], name: str) -> str:
