@@ -183,7 +183,8 @@ def test_followed_decisions_are_printed_as_they_come(ask, cluster, monkeypatch):
     """An outage in between is said once; what came meanwhile is not lost."""
     producer = Producer({"bootstrap.servers": cluster.bootstrap_servers})
     monkeypatch.setattr(reading, "RETRY_S", 0.0)
-    real, turns, taken = glances.Glance.more, [], []
+    real, turns = glances.Glance.more, []
+    taken: list[int] = []
 
     def more(self, timeout_s):
         turns.append(timeout_s)
