@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.harness.broker import Broker
 from tests.e2e.harness.deployment import LATENESS_S, Deployment, deploy
-from tests.e2e.harness.faults import kill_agent, kill_worker, run_script, zombie
+from tests.e2e.harness.faults import kill_agent, kill_worker, run_script, stopped, zombie
 from tests.e2e.harness.recount import Recount, recount
 from tests.e2e.harness.topic import Message, read
 from tests.e2e.harness.traffic import Traffic, produce
@@ -76,6 +76,17 @@ def test_sigterm_ends_a_worker_in_order_and_the_next_one_goes_on(kafka: Broker, 
             assert codes == [0], first.text()[-2000:]
             _, _, wrong = compare(deployment, 240)
             assert wrong == [], "\n".join([*wrong[:20], second.text()[-2000:]])
+
+
+def test_an_agent_that_does_not_answer_is_named_and_fails_live_until_it_goes_on(kafka: Broker, tmp_path: Path):
+    deployment = deploy(kafka, "stalled", tmp_path, web__stall_s="2")
+    with Worker(deployment, tmp_path / "worker.log") as worker:
+        until(worker.ready, 120, "the worker does not become ready")
+        assert worker.live() == []
+        with stopped(worker.agents()["optimize"]):
+            until(lambda: worker.live() == ["optimize: does not answer"], 120, "nobody noticed")
+            assert not worker.ready()
+        until(lambda: worker.ready() and worker.live() == [], 120, f"it does not go on; see {worker.log}")
 
 
 def test_bad_input_lands_in_the_dead_letters_with_reason_and_origin(kafka: Broker, tmp_path: Path):

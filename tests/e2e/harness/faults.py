@@ -2,7 +2,8 @@
 
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -30,10 +31,18 @@ def kill_worker(deployment: Deployment, worker: Worker) -> Worker:
 
 def zombie(worker: Worker, name: str, extra_s: float = 3.0) -> None:
     """Stop an agent until its partitions have long gone to others, then let it go on as if nothing had happened."""
-    victim = worker.await_agent(name)
-    victim.send_signal(signal.SIGSTOP)
-    time.sleep(SESSION_S + extra_s)
-    victim.send_signal(signal.SIGCONT)
+    with stopped(worker.await_agent(name)):
+        time.sleep(SESSION_S + extra_s)
+
+
+@contextmanager
+def stopped(process: psutil.Process) -> Iterator[None]:
+    """SIGSTOP, and SIGCONT at the end."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 def run_script(steps: Sequence[Callable[[], None]], pause_s: float) -> None:

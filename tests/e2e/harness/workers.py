@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 import psutil
+import requests
 
 from tests.e2e.harness.broker import ROOT
 from tests.e2e.harness.deployment import Deployment
@@ -80,6 +81,12 @@ class Worker:
                 return bool(answer.status == 200)
         except (OSError, AssertionError):
             return False
+
+    def live(self) -> list[str]:
+        """Why it should be started again."""
+        answer = requests.get(self.url + "/health/live", timeout=20)
+        assert answer.status_code == (503 if answer.json().get("why") else 200)
+        return list(answer.json().get("why", ()))
 
     def metrics(self) -> str:
         """The Prometheus text of all its agents."""
