@@ -10,6 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 AGAIN := --reruns 1 --only-rerun TooSlow  # a wait that ran out is tried once more, and shown; nothing else is
 KAFKA := $(PYTHON) deploy/kafka/kafka.py
 REGISTRY := $(PYTHON) deploy/registry/registry.py
+POSTGRES := $(PYTHON) deploy/postgres/postgres.py
 CODE := app agents tables deploy tests
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -115,6 +116,14 @@ registry: ## Start a schema registry (Apicurio) from Maven and wait until it ans
 .PHONY: registry-stop
 registry-stop: ## Stop it
 	@$(REGISTRY) stop
+
+.PHONY: postgres
+postgres: ## Start a PostgreSQL of its own on loopback and print its address (POSTGRES_PORT, default 5433)
+	@$(POSTGRES) start
+
+.PHONY: postgres-stop
+postgres-stop: ## Stop it
+	@$(POSTGRES) stop
 
 .PHONY: litellm
 litellm: ## Install LiteLLM (540 MB) into an environment of its own, for its end-to-end test

@@ -28,7 +28,7 @@ from app.adapters.proto import auto_optimizer_pb2 as pb
 from app.adapters.proto import auto_optimizer_pb2_grpc as pb_grpc
 from app.adapters.readmodel.feed import Lag, roles_of
 from app.adapters.readmodel.model import Model
-from app.adapters.readmodel.store import Store
+from app.adapters.readmodel.sqlite import SqliteStore
 from app.api.auth import Authenticator
 from app.api.context import Parts
 from app.api.limits import Guards
@@ -70,7 +70,7 @@ class _Feed:
 def serve(folder: str, services: int, ports: Any) -> None:
     """The server's process: writes its two ports into the queue ``ports``."""
     os.sched_setaffinity(0, {0})
-    store = Store(Path(folder) / "bench.sqlite", roles_of(Settings().topics), {})
+    store = SqliteStore(Path(folder) / "bench.sqlite", roles_of(Settings().topics), {})
     store.take(records(services))
     asyncio.run(_serve(Model(store), ports))
 

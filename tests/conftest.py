@@ -1,6 +1,7 @@
 """Common to all tests: an environment without the optimizer's variables, and bounded property tests."""
 
 import os
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -19,3 +20,12 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(PREFIX) or name == CONFIG_VARIABLE or name in ALIASES:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a PostgreSQL of this session; skips, with the reason, where none can be started."""
+    from tests.adapters.readmodel.stores import server
+
+    with server() as address:
+        yield address

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from app.adapters.readmodel.store import StoreError
 from app.api.auth import Authenticator
 from app.api.context import Context, Parts, Reply
 from app.api.identity import ANONYMOUS, Identity
@@ -110,6 +111,8 @@ class Server:
             return self._problem(request, Problem(error.status, word, why, headers=allowed))
         except asyncio.CancelledError:
             raise
+        except StoreError as error:
+            return self._problem(request, Problem(503, "read_model_unavailable", str(error), retry_after_s=5))
         except Exception:
             log.exception("request %s failed", request[REQUEST_ID])
             return self._problem(

@@ -16,6 +16,7 @@ from app.adapters.process.folder import EXIT_FOLDER, FolderError, make_usable
 from app.adapters.readmodel.feed import Feed
 from app.adapters.readmodel.file import FileError, Held, open_model
 from app.adapters.readmodel.model import Model
+from app.adapters.readmodel.store import StoreError
 from app.api.auth import Authenticator
 from app.api.context import Parts
 from app.api.events_in import EventsIn
@@ -55,6 +56,8 @@ async def serve(settings: Settings) -> int:
         return _failed(EXIT_FOLDER, str(error))
     except NoBrokerError as error:
         return _failed(EXIT_BROKER, str(error))
+    except StoreError as error:
+        return _failed(EXIT_SETTINGS, str(error))
     except (AdminError, FileError) as error:
         return _failed(EXIT_TOPICS, str(error))
     if isinstance(held, str):
@@ -77,7 +80,7 @@ async def _serve(settings: Settings, held: Held, auth: Authenticator, stop: asyn
     try:
         runner, listening, port = await server.listen(settings.api.host, settings.api.port)
         scheme = "https" if settings.api.tls_certfile else "http"
-        log.info("api: %s://%s:%d (%s), read model %s", scheme, settings.api.host, port, settings.api.auth, held.path)
+        log.info("api: %s://%s:%d (%s), read model %s", scheme, settings.api.host, port, settings.api.auth, held.place)
         if settings.api.grpc_port >= 0:
             rpc = RpcServer(parts, auth)
             log.info("grpc: %s:%d", settings.api.host, await rpc.start(settings.api.host, settings.api.grpc_port))

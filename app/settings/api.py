@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from app.settings.section import Section
+from app.settings.section import Secret, Section
 
 File = Annotated[str, Meta(max_length=4096)]
 
@@ -45,6 +45,21 @@ class Api(Section, frozen=True, kw_only=True):
     tls_client_cafile: Annotated[
         File, Meta(description="PEM of the authorities whose client certificates are let in (mTLS); empty: none asked.")
     ] = ""
+    database_url: Annotated[
+        Secret,
+        Meta(
+            description="PostgreSQL that keeps the read model for any number of replicas, as in "
+            "postgresql://user:password@host/name?sslmode=verify-full; needs the extra `postgres`. Empty: a SQLite file"
+            " of each process under state.dir."
+        ),
+    ] = ""
+    database_schema: Annotated[
+        str,
+        Meta(
+            pattern="^[a-z_][a-z0-9_]{0,62}$",
+            description="Schema of database_url that is filled, made when missing: one for each cluster.",
+        ),
+    ] = "llm_optimizer"
     max_body_bytes: Annotated[
         int, Meta(ge=1024, le=64 << 20, description="Largest request body; more is answered 413.")
     ] = 1 << 20

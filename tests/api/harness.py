@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from app.adapters.kafka.command_log import CommandLogError
 from app.adapters.readmodel.feed import Lag
 from app.adapters.readmodel.model import Model
-from app.adapters.readmodel.store import Store
+from app.adapters.readmodel.sqlite import SqliteStore
 from app.api.auth import Authenticator
 from app.api.context import Parts
 from app.api.events_in import Taken
@@ -96,7 +96,7 @@ class Running(msgspec.Struct):
 
 
 def world(folder: Path) -> Model:
-    store = Store(folder / "api.sqlite", ROLES, ABOUT)
+    store = SqliteStore(folder / "api.sqlite", ROLES, ABOUT)
     store.take(records())
     return Model(store)
 

@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from app.adapters.readmodel.store import Store
+from app.adapters.readmodel.sqlite import SqliteStore
 from app.api.auth import Authenticator
 from app.api.rpc.server import NAME, RpcServer
 from app.core.assign import assign
@@ -116,7 +116,7 @@ async def test_a_stream_goes_on_after_the_event_it_is_told_and_gets_what_comes(t
     from tests.adapters.readmodel.worlds import ABOUT, ROLES
 
     given = [r for r in records() if r.topic == "llm.optimizations"]
-    store = Store(tmp_path / "m.sqlite", ROLES, ABOUT)
+    store = SqliteStore(tmp_path / "m.sqlite", ROLES, ABOUT)
     store.take(given[:3])
     async with rpc(Model(store)) as (client, _, _):
         stream = client.call("StreamOptimizations", {"service": "chat", "after_event_id": given[0].id}, stream=True)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
@@ -18,7 +19,7 @@ from app.adapters.readmodel.file import open_model
 from tests.adapters.readmodel.reference import fold, held
 from tests.adapters.readmodel.worlds import dead_letter, records
 from tests.e2e.harness.broker import Broker
-from tests.e2e.harness.deployment import deploy
+from tests.e2e.harness.deployment import Deployment, deploy
 
 pytestmark = pytest.mark.e2e
 
@@ -51,20 +52,28 @@ def _produce(settings, rnd: random.Random) -> None:
     assert producer.flush(10) == 0
 
 
-def test_after_kill_9_the_model_is_the_fold_of_the_topics(kafka: Broker, tmp_path: Path) -> None:
-    deployment = deploy(kafka, "readmodel", tmp_path)
+@pytest.mark.parametrize(("kind", "together"), [("sqlite", 1), ("postgres", 2)])
+def test_after_kill_9_the_model_is_the_fold_of_the_topics(
+    kafka: Broker, tmp_path: Path, request: Any, kind: str, together: int
+) -> None:
+    """A file has one writer; a database is filled by two processes at a time, both killed."""
+    where = {}
+    if kind == "postgres":
+        schema = f"kill_{kafka.address.rpartition(':')[2]}"
+        where = {"api__database_url": request.getfixturevalue("postgres"), "api__database_schema": schema}
+    deployment = deploy(kafka, f"readmodel-{kind}", tmp_path, None, **where)
     settings, rnd = deployment.settings, random.Random(3)
     _produce(settings, rnd)
-    for _ in range(3):
-        child = subprocess.Popen(
-            [sys.executable, "-c", CHILD], env=dict(deployment.env), stdout=subprocess.PIPE, text=True
-        )
-        assert child.stdout is not None
-        assert child.stdout.readline() == "reading\n"
+    for _ in range(3 - together // 2):
+        children = [_reading(deployment) for _ in range(together)]
+        for child in children:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "reading\n"
         time.sleep(rnd.uniform(0.0, 0.4))
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait(60)
-        child.stdout.close()
+        for child in children:
+            os.kill(child.pid, signal.SIGKILL)
+        for child in children:
+            child.communicate(timeout=60)
     opened = open_model(settings)
     feed = Feed(settings, opened.store)
     feed.start()
@@ -79,12 +88,16 @@ def test_after_kill_9_the_model_is_the_fold_of_the_topics(kafka: Broker, tmp_pat
     opened.close()
 
 
+def _reading(deployment: Deployment) -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, "-c", CHILD], env=dict(deployment.env), stdout=subprocess.PIPE, text=True)
+
+
 def test_a_second_process_on_the_same_folder_has_a_file_of_its_own(kafka: Broker, tmp_path: Path) -> None:
     settings = deploy(kafka, "replicas", tmp_path).settings
     first, second = open_model(settings), open_model(settings)
-    assert first.path != second.path
+    assert first.place != second.place
     first.close()
     again = open_model(settings)
-    assert again.path == first.path
+    assert again.place == first.place
     again.close()
     second.close()

@@ -40,7 +40,7 @@ def test_every_number_of_a_unit_names_it():
 
 
 def test_passwords_and_tokens_are_secret():
-    words = ("password", "token", "_key")
+    words = ("password", "token", "_key", "database_url")
     assert {path for path, field in FIELDS.items() if field.secret} == {
         path for path in FIELDS if path[1].endswith(words)
     }

@@ -13,7 +13,7 @@ import msgspec
 from app.adapters.kafka.security import librdkafka
 from app.adapters.kafka.subscriber import Place, SubscribeError, Subscriber
 from app.adapters.readmodel.project import ROLES
-from app.adapters.readmodel.store import Store
+from app.adapters.readmodel.store import Store, StoreError
 from app.settings import Settings, Topics
 from app.topics import declared
 
@@ -85,7 +85,7 @@ class Feed:
         while not self._stop.is_set():
             try:
                 self._read()
-            except SubscribeError as error:
+            except (SubscribeError, StoreError) as error:
                 self._say(str(error))
             except Exception as error:
                 log.exception("the read model cannot go on; it tries again")

@@ -15,7 +15,7 @@ from app.adapters.kafka.security import librdkafka
 from app.adapters.kafka.subscriber import Place, Seen, SubscribeError, Subscriber
 from app.adapters.readmodel.feed import roles_of
 from app.adapters.readmodel.model import Model
-from app.adapters.readmodel.store import Store
+from app.adapters.readmodel.sqlite import SqliteStore
 from app.settings import Settings
 
 BATCH = 2_000
@@ -57,7 +57,7 @@ class Glance:
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="llm-optimizer-")
         try:
-            self._store = Store(Path(self._folder.name) / "glance.sqlite", self._roles, {})
+            self._store = SqliteStore(Path(self._folder.name) / "glance.sqlite", self._roles, {})
             self._reader = self._subscribed(tail=self._topics)
             self._fill()
         except BaseException:

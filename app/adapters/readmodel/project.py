@@ -33,6 +33,8 @@ from app.core.events import epoch_s
 ROLES = ("optimizations", "splits", "aggregates", "aggregates_hourly", "anomalies", "commands", "dead_letters")
 """Roles of the topics the model is made of."""
 
+MAX_NAME = 300
+_INDEXED = frozenset(("id", "service", "decision_id", "trial_id", "arm"))
 _json = msgspec.json.Encoder(order="deterministic").encode
 _Put = Callable[[Seen, Envelope, dict[str, Any]], list[Row]]
 
@@ -56,9 +58,19 @@ def meant(role: str, seen: Seen) -> Meant:
     if make is None:
         return Meant(envelope.id, [])
     try:
-        return Meant(envelope.id, make(seen, envelope, data_of(envelope)))
+        return Meant(envelope.id, [_storable(row) for row in make(seen, envelope, data_of(envelope))])
     except (msgspec.ValidationError, CommandError, KeyError, TypeError, ValueError) as error:
         raise UnreadableError("bad_data", f"{envelope.type}: {error}") from None
+
+
+def _storable(row: Row) -> Row:
+    """``row``, if a database has room for it: whole numbers of 64 bits, names that fit into an index."""
+    for name, value in zip(row.__struct_fields__, row.values(), strict=True):
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ValueError(f"{name}: more than 64 bits")
+        if name in _INDEXED and len(value) > MAX_NAME:
+            raise ValueError(f"{name}: longer than {MAX_NAME} characters")
+    return row
 
 
 def time_of(seen: Seen, envelope: Envelope) -> int:

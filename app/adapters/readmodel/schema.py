@@ -1,30 +1,47 @@
-"""The tables of the read model, made from its rows, and the views of requirements/004 over them.
+"""The tables of the read model, made from its rows; the views of requirements/004 over them are in ``views_*``.
 
-A change of a row, a table or a view is a new ``VERSION``: the file is then thrown away and read again from the topics.
+A change of a row, a table or a view is a new ``VERSION``: what is kept is then thrown away and read again from the
+topics.
 """
 
 import types
+from collections.abc import Iterable
 from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import msgspec
 
 from app.adapters.readmodel.rows import ROWS, Row
 
-VERSION = 3
+VERSION = 4
 
-_TYPES: dict[Any, str] = {str: "TEXT", int: "INTEGER", bool: "INTEGER", float: "REAL", bytes: "BLOB"}
 
-_BOOKS = (
-    "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    (
-        "CREATE TABLE positions (topic TEXT, partition INTEGER, next INTEGER NOT NULL, append_ms INTEGER NOT NULL,"
-        " PRIMARY KEY (topic, partition)) WITHOUT ROWID"
-    ),
-    (
-        "CREATE TABLE known (role TEXT, id TEXT, digest BLOB NOT NULL, append_ms INTEGER NOT NULL,"
-        " PRIMARY KEY (role, id)) WITHOUT ROWID"
-    ),
-    "CREATE TABLE counters (name TEXT, label TEXT, n INTEGER NOT NULL, PRIMARY KEY (name, label)) WITHOUT ROWID",
-    "CREATE TABLE changes (service TEXT, what TEXT, n INTEGER NOT NULL, PRIMARY KEY (service, what)) WITHOUT ROWID",
+class Dialect(msgspec.Struct, frozen=True):
+    """How a database writes a type, a table that is its own index, and the order in which rows came (``rowid``)."""
+
+    types: dict[Any, str]
+    compact: str
+    in_order: str
+    mark: str
+
+
+SQLITE = Dialect(
+    {str: "TEXT", int: "INTEGER", bool: "INTEGER", float: "REAL", bytes: "BLOB"}, " WITHOUT ROWID", "", "?"
 )
+POSTGRES = Dialect(
+    {str: 'TEXT COLLATE "C"', int: "BIGINT", bool: "BOOLEAN", float: "DOUBLE PRECISION", bytes: "BYTEA"},
+    "",
+    "rowid BIGINT GENERATED ALWAYS AS IDENTITY, ",
+    "%s",
+)
+
+_BOOKS: tuple[tuple[str, dict[str, type], str], ...] = (
+    ("about", {"name": str, "value": str}, "name"),
+    ("positions", {"topic": str, "partition": int, "next": int, "append_ms": int}, "topic, partition"),
+    ("known", {"role": str, "id": str, "digest": bytes, "append_ms": int}, "role, id"),
+    ("counters", {"name": str, "label": str, "n": int}, "name, label"),
+    ("changes", {"service": str, "what": str, "n": int}, "service, what"),
+)
+"""What the store itself remembers: of what it is a copy, how far, which ids, what it met and what changed last."""
 
 _INDEXES = (
     "CREATE INDEX events_by_time ON events (time_s, id)",
@@ -40,110 +57,34 @@ _INDEXES = (
     "CREATE INDEX changes_by_number ON changes (n)",
 )
 
-_DECISIONS = """
-CREATE VIEW optimization_decisions AS
-SELECT
-  d.decision_id AS id,
-  strftime('%Y-%m-%dT%H:%M:%SZ', d.time_s, 'unixepoch') AS created_at,
-  d.strategy AS strategy,
-  json_array(d.service) AS target_services,
-  json_extract(d.json, '$.changes') AS changes,
-  d.rationale AS rationale,
-  json_extract(d.json, '$.confidence') AS confidence,
-  -100.0 * json_extract(d.json, '$.expected_impact.cost.estimate') AS expected_cost_reduction,
-  json_extract(d.json, '$.expected_impact.quality.estimate') AS expected_quality_delta,
-  (SELECT e.status FROM events e WHERE e.decision_id = d.decision_id ORDER BY e.time_s DESC, e.append_ms DESC, e.id
-   LIMIT 1) AS status,
-  (SELECT strftime('%Y-%m-%dT%H:%M:%SZ', min(e.time_s), 'unixepoch') FROM events e
-   WHERE e.decision_id = d.decision_id AND e.status IN ('accepted', 'verified')) AS deployed_at,
-  (SELECT strftime('%Y-%m-%dT%H:%M:%SZ', min(e.time_s), 'unixepoch') FROM events e
-   WHERE e.decision_id = d.decision_id AND e.status = 'rolled-back') AS rolled_back_at,
-  (SELECT e.json FROM events e WHERE e.decision_id = d.decision_id AND e.status = 'verified'
-   ORDER BY e.time_s DESC, e.id LIMIT 1) AS actual_impact
-FROM events d
-WHERE d.id = (SELECT f.id FROM events f WHERE f.decision_id = d.decision_id
-              AND f.status IN ('proposed', 'decided', 'refused') ORDER BY f.time_s DESC, f.append_ms DESC, f.id LIMIT 1)
-"""
 
-_PERFORMANCE = """
-CREATE VIEW model_performance AS
-SELECT
-  strftime('%Y-%m-%dT%H:%M:%SZ', a.end_s, 'unixepoch') AS timestamp,
-  coalesce(m.model, a.arm) AS model_id,
-  a.service AS service,
-  a.arm AS arm,
-  a.latency_ms_p50 AS latency_p50,
-  a.latency_ms_p95 AS latency_p95,
-  a.latency_ms_p99 AS latency_p99,
-  CASE WHEN a.costed = a.count AND a.input_tokens + a.output_tokens > 0
-       THEN 1000.0 * a.cost_usd / (a.input_tokens + a.output_tokens) END AS cost_per_1k,
-  json_extract(a.quality_json, '$.judge.mean') AS quality_score,
-  CASE WHEN a.count > 0 THEN 1.0 * a.errors / a.count END AS error_rate,
-  1.0 * a.count / a.window_s AS throughput_qps
-FROM aggregates a LEFT JOIN arm_models m ON m.service = a.service AND m.arm = a.arm
-WHERE a.window_s = 300 AND a.slice = '*' AND a.arm <> '*'
-"""
-
-_TRIALS = """
-CREATE VIEW trials AS
-SELECT
-  o.trial_id AS id,
-  o.service AS service,
-  json_extract(o.json, '$.split.trial.arm') AS arm,
-  json_extract(o.json, '$.split.trial.control_arm') AS control_arm,
-  o.time_s AS start_s,
-  o.version AS first_version,
-  (SELECT e.id FROM events e WHERE e.service = o.service AND e.status = 'decided' AND e.has_split
-   AND e.version > o.version AND e.trial_id <> o.trial_id ORDER BY e.version LIMIT 1) AS ended_by,
-  (SELECT e.id FROM events e WHERE e.service = o.service AND e.status = 'decided' AND e.has_split
-   AND e.trial_id = o.trial_id ORDER BY e.version DESC LIMIT 1) AS newest
-FROM events o
-WHERE o.status = 'decided' AND o.trial_id <> '' AND o.action = 'open-trial'
-"""
-
-_EXPERIMENTS = """
-CREATE VIEW experiments AS
-SELECT
-  t.id AS id,
-  t.service || ': ' || t.arm || ' against ' || t.control_arm AS name,
-  CASE WHEN t.ended_by IS NULL THEN 'running' ELSE 'completed' END AS status,
-  json_array(json_object('variant_id', t.control_arm, 'role', 'control'),
-             json_object('variant_id', t.arm, 'role', 'trial')) AS variants,
-  json_object(t.control_arm, json_extract(n.json, '$.split.trial.control_share'),
-              t.arm, json_extract(n.json, '$.split.trial.share')) AS traffic_allocation,
-  coalesce(json_extract(n.json, '$.constraints'), '[]') AS metrics,
-  strftime('%Y-%m-%dT%H:%M:%SZ', t.start_s, 'unixepoch') AS start_time,
-  strftime('%Y-%m-%dT%H:%M:%SZ', e.time_s, 'unixepoch') AS end_time,
-  json_extract(e.json, '$.expected_impact') AS results,
-  CASE e.action WHEN 'promote' THEN t.arm WHEN 'admit' THEN t.arm WHEN 'roll-back' THEN t.control_arm END
-    AS winner_variant_id,
-  CASE WHEN e.json IS NULL THEN NULL ELSE json_extract(e.json, '$.confidence') END AS statistical_significance,
-  t.service AS service,
-  e.action AS ended_with,
-  e.rationale AS conclusion
-FROM trials t JOIN events n ON n.id = t.newest LEFT JOIN events e ON e.id = t.ended_by
-"""
-
-
-def statements() -> list[str]:
+def statements(dialect: Dialect, views: Iterable[str]) -> list[str]:
     """Everything that makes an empty database ready, in order."""
-    return [*_BOOKS, *map(table, ROWS), *_INDEXES, _DECISIONS, _PERFORMANCE, _TRIALS, _EXPERIMENTS]
-
-
-def table(row: type[Row]) -> str:
-    """The CREATE TABLE of a row."""
-    columns = [
-        f'"{name}" {_column(hint)}' for name, hint in get_type_hints(row).items() if name in row.__struct_fields__
+    return [
+        *(_table(dialect, name, columns, key) for name, columns, key in _BOOKS),
+        *(table(dialect, row) for row in ROWS),
+        *_INDEXES,
+        *views,
     ]
+
+
+def table(dialect: Dialect, row: type[Row]) -> str:
+    """The CREATE TABLE of a row."""
+    columns = {name: hint for name, hint in get_type_hints(row).items() if name in row.__struct_fields__}
     key = ", ".join(f'"{name}"' for name in row.key)
-    compact = "" if row.in_order else " WITHOUT ROWID"
-    return f"CREATE TABLE {row.table} ({', '.join(columns)}, PRIMARY KEY ({key})){compact}"
+    return _table(dialect, row.table, columns, key, in_order=row.in_order)
 
 
-def insert(row: type[Row]) -> str:
+def _table(dialect: Dialect, name: str, columns: dict[str, Any], key: str, *, in_order: bool = False) -> str:
+    written = ", ".join(f'"{column}" {_column(dialect, hint)}' for column, hint in columns.items())
+    first, last = (dialect.in_order, "") if in_order else ("", dialect.compact)
+    return f"CREATE TABLE {name} ({first}{written}, PRIMARY KEY ({key})){last}"
+
+
+def insert(dialect: Dialect, row: type[Row]) -> str:
     """The INSERT of a row; of several with one key the first stays, or the newest where the row says by what."""
     names = [f'"{name}"' for name in row.__struct_fields__]
-    marks = ", ".join("?" * len(names))
+    marks = ", ".join([dialect.mark] * len(names))
     statement = f"INSERT INTO {row.table} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT"  # noqa: S608  # our names
     if not row.newest_by:
         return f"{statement} DO NOTHING"
@@ -154,8 +95,8 @@ def insert(row: type[Row]) -> str:
     return f"{statement} ({key}) DO UPDATE SET {changed} WHERE ({new}) > ({old})"
 
 
-def _column(hint: Any) -> str:
+def _column(dialect: Dialect, hint: Any) -> str:
     if get_origin(hint) in {Union, types.UnionType}:
         (inner,) = (argument for argument in get_args(hint) if argument is not type(None))
-        return _TYPES[inner]
-    return f"{_TYPES[hint]} NOT NULL"
+        return dialect.types[inner]
+    return f"{dialect.types[hint]} NOT NULL"

@@ -1,7 +1,7 @@
 """Aggregates and findings may come as Avro: the model is the same."""
 
 from app.adapters.codec.avro_write import encoder
-from app.adapters.readmodel.store import Store
+from app.adapters.readmodel.sqlite import SqliteStore
 from tests.adapters.readmodel.worlds import ABOUT, ROLES, outputs, records, seen
 
 SHOWN = (
@@ -10,7 +10,10 @@ SHOWN = (
 
 
 def test_aggregates_in_avro_are_the_same_rows(tmp_path):
-    as_json, as_avro = Store(tmp_path / "a.sqlite", ROLES, ABOUT), Store(tmp_path / "b.sqlite", ROLES, ABOUT)
+    as_json, as_avro = (
+        SqliteStore(tmp_path / "a.sqlite", ROLES, ABOUT),
+        SqliteStore(tmp_path / "b.sqlite", ROLES, ABOUT),
+    )
     encode = encoder(["aggregates", "aggregates_hourly"], {"aggregates": "a", "aggregates_hourly": "h"}, None)
     told = [o for o in outputs() if o.type.endswith("aggregate")][:60]
     as_json.take(records(told)[2:])

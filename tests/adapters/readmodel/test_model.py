@@ -3,15 +3,15 @@ import pytest
 
 from app.adapters.readmodel.model import Model, TooManyError
 from app.adapters.readmodel.paging import CursorError, Wanted
-from app.adapters.readmodel.store import Store
 from app.core.sketch import merge_into, quantiles, unpack
-from tests.adapters.readmodel.worlds import ABOUT, ROLES, document, outputs, records
+from tests.adapters.readmodel.stores import BOTH, opener
+from tests.adapters.readmodel.worlds import document, outputs, records
 from tests.core.loop import START_S
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    store = Store(tmp_path_factory.mktemp("model") / "m.sqlite", ROLES, ABOUT)
+@pytest.fixture(scope="module", params=BOTH)
+def model(request, tmp_path_factory):
+    store = opener(request, request.param, tmp_path_factory.mktemp("model"))()
     store.take(records())
     yield Model(store)
     store.close()
@@ -97,7 +97,8 @@ def test_commands_say_who(model):
 def test_the_views_of_the_requirements_answer_sql(model):
     decisions = model.store.query("SELECT * FROM optimization_decisions ORDER BY created_at, id")
     assert {r["status"] for r in decisions} <= {"decided", "verified", "rolled-back"}
-    assert all(msgspec.json.decode(r["target_services"]) == ["chat"] for r in decisions)
+    assert all(_listed(r["target_services"]) == ["chat"] for r in decisions)
+    assert all(r["created_at"].endswith("Z") and msgspec.json.decode(r["changes"]) for r in decisions)
     profile = model.store.query("SELECT * FROM model_performance WHERE service = 'chat'")
     assert {r["model_id"] for r in profile} == {"gpt-big", "gpt-small"}
     assert all(r["throughput_qps"] == pytest.approx(r["throughput_qps"]) and r["cost_per_1k"] > 0 for r in profile)
@@ -115,3 +116,8 @@ def test_a_follower_gets_every_event_once_in_the_order_of_the_log(model):
     assert model.place_of() == place == model.place_of(found[-1])
     assert model.newer_events(model.place_of(found[0]), None, service="chat")[0][0].id == found[1]
     assert model.newer_events(0, ("other",))[0] == []
+
+
+def _listed(value):
+    """SQLite has no arrays: it is JSON there."""
+    return value if isinstance(value, list) else msgspec.json.decode(value)

@@ -4,13 +4,13 @@ import pytest
 from app.adapters.readmodel import changes
 from app.adapters.readmodel.model import Model
 from app.adapters.readmodel.series import _Ratio, plan, series
-from app.adapters.readmodel.store import Store
-from tests.adapters.readmodel.worlds import ABOUT, ROLES, records
+from tests.adapters.readmodel.stores import BOTH, opener
+from tests.adapters.readmodel.worlds import records
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    store = Store(tmp_path_factory.mktemp("series") / "model.sqlite", ROLES, ABOUT)
+@pytest.fixture(scope="module", params=BOTH)
+def model(request, tmp_path_factory):
+    store = opener(request, request.param, tmp_path_factory.mktemp("series"))()
     store.take(records())
     yield Model(store)
     store.close()
@@ -71,8 +71,9 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
     assert 0.90 <= held / 2_000 <= 0.97
 
 
-def test_what_changed_is_numbered_by_batch(tmp_path):
-    store = Store(tmp_path / "changes.sqlite", ROLES, ABOUT)
+@pytest.mark.parametrize("kind", BOTH)
+def test_what_changed_is_numbered_by_batch(request, tmp_path, kind):
+    store = opener(request, kind, tmp_path)()
     assert (changes.newest(store), changes.after(store, 0)) == (0, [])
     given = records()
     store.take(given[:1])

@@ -1,19 +1,27 @@
 import random
+import re
 import sqlite3
 from contextlib import suppress
 
 import msgspec
+import psycopg
 import pytest
 
 from app.adapters.readmodel.rows import ROWS
-from app.adapters.readmodel.store import Store
+from app.adapters.readmodel.sqlite import SqliteStore
 from tests.adapters.readmodel.reference import fold, held
+from tests.adapters.readmodel.stores import BOTH, opener, plain
 from tests.adapters.readmodel.worlds import ABOUT, ROLES, dead_letter, records, seen
 
 
+@pytest.fixture(params=BOTH)
+def open_store(request, tmp_path):
+    return opener(request, request.param, tmp_path)
+
+
 @pytest.fixture
-def store(tmp_path):
-    made = Store(tmp_path / "model.sqlite", ROLES, ABOUT)
+def store(open_store):
+    made = open_store()
     yield made
     made.close()
 
@@ -21,7 +29,7 @@ def store(tmp_path):
 def everything(store):
     order = {row.table: ", ".join(f'"{name}"' for name in row.key) for row in ROWS}
     return {
-        table: [tuple(r) for r in store.query(f"SELECT * FROM {table} ORDER BY {by}")]  # noqa: S608  # fixed names
+        table: [plain(r) for r in store.query(f"SELECT * FROM {table} ORDER BY {by}")]  # noqa: S608  # fixed names
         for table, by in order.items()
     }
 
@@ -44,32 +52,26 @@ def test_an_id_counts_once_and_other_bytes_under_it_are_a_counted_conflict(store
     assert held(store) == fold([*given, *again, lie], ROLES)
 
 
-def test_batches_cut_anywhere_taken_twice_and_stopped_in_the_middle_give_the_same_model(store, tmp_path, monkeypatch):
+def test_batches_cut_anywhere_taken_twice_and_stopped_in_the_middle_give_the_same_model(store, open_store, monkeypatch):
     given = records()
     store.take(given)
     whole = everything(store)
-    rnd, path = random.Random(5), tmp_path / "other.sqlite"
+    rnd = random.Random(5)
     at = 0
     while at < len(given):
-        other = Store(path, ROLES, ABOUT)
+        other = open_store("other")
+        other.positions()
         start = max(0, at - rnd.randrange(40))
         batch = given[start : at + rnd.randrange(1, 200)]
         if rnd.random() < 0.5:
-            stop = rnd.randrange(len(batch))
-
-            def killed(database, role, record, batch=batch, stop=stop, add=other._add):
-                if record is batch[stop]:
-                    raise KeyboardInterrupt
-                add(database, role, record)
-
-            monkeypatch.setattr(other, "_add", killed)
+            monkeypatch.setattr(other, *stopped_at(other, batch, rnd.randrange(len(batch))))
             with suppress(KeyboardInterrupt):
                 other.take(batch)
         else:
             other.take(batch)
             at = start + len(batch)
         other.close()
-    again = Store(path, ROLES, ABOUT)
+    again = open_store("other")
     assert everything(again) == whole
     assert again.counters() == store.counters()
     again.close()
@@ -94,13 +96,13 @@ def test_an_event_of_another_kind_is_passed_over(store):
 
 
 def test_a_file_of_another_cluster_is_begun_again(tmp_path):
-    first = Store(tmp_path / "m.sqlite", ROLES, ABOUT)
+    first = SqliteStore(tmp_path / "m.sqlite", ROLES, ABOUT)
     first.take(records())
     first.close()
-    same = Store(tmp_path / "m.sqlite", ROLES, ABOUT)
+    same = SqliteStore(tmp_path / "m.sqlite", ROLES, ABOUT)
     assert same.positions()
     same.close()
-    other = Store(tmp_path / "m.sqlite", ROLES, {"cluster": "two"})
+    other = SqliteStore(tmp_path / "m.sqlite", ROLES, {"cluster": "two"})
     assert other.positions() == {}
     assert held(other)["events"] == set()
     other.close()
@@ -119,8 +121,46 @@ def test_rows_go_when_the_broker_would_delete_their_records(store):
 
 
 def test_readers_cannot_write(store):
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+    with pytest.raises((sqlite3.OperationalError, psycopg.errors.ReadOnlySqlTransaction), match=r"read-?only"):
         store.query("DELETE FROM events")
+
+
+def ends(records):
+    return {(r.topic, r.partition): r.offset + 1 for r in records}
+
+
+def stopped_at(store, batch, stop):
+    """What to replace in a store so that it dies within its transaction, after some rows."""
+    if isinstance(store, SqliteStore):
+
+        def killed(database, role, record, add=store._add):
+            if record is batch[stop]:
+                raise KeyboardInterrupt
+            add(database, role, record)
+
+        return "_add", killed
+
+    def put(database, records, put=store._put):
+        put(database, records[:stop])
+        raise KeyboardInterrupt
+
+    return "_put", put
+
+
+def test_odd_events_are_counted_or_kept_and_never_stop_the_rest(store):
+    decided = next(r for r in records() if r.type.endswith("decided"))
+    odd = [
+        decided.value.replace(b'"rationale":"', b'"rationale":"a\\u0000b'),
+        decided.value.replace(b'"decision_id":"', b'"decision_id":"' + b"x" * 5000),
+        re.sub(rb'"version":\d+', b'"version":99999999999999999999', decided.value),
+        re.sub(rb'"confidence":[\d.]+', b'"confidence":"much"', decided.value),
+    ]
+    given = [seen("optimizations", n, value, _headers(decided.type, f"odd-{n}")) for n, value in enumerate(odd)]
+    store.take(given)
+    assert [r["id"] for r in store.query("SELECT id FROM events ORDER BY id")] == ["odd-0", "odd-3"]
+    assert sum(store.counters()["unreadable"].values()) == 2
+    assert store.positions() == ends(given)
+    assert len(store.query("SELECT * FROM optimization_decisions")) == 1
 
 
 def _headers(type_, id_):

@@ -1,0 +1,87 @@
+"""The views of requirements/004 over the tables, in SQLite: times as RFC 3339 text, lists and objects as JSON text."""
+
+_DECISIONS = """
+CREATE VIEW optimization_decisions AS
+SELECT
+  d.decision_id AS id,
+  strftime('%Y-%m-%dT%H:%M:%SZ', d.time_s, 'unixepoch') AS created_at,
+  d.strategy AS strategy,
+  json_array(d.service) AS target_services,
+  json_extract(d.json, '$.changes') AS changes,
+  d.rationale AS rationale,
+  json_extract(d.json, '$.confidence') AS confidence,
+  -100.0 * json_extract(d.json, '$.expected_impact.cost.estimate') AS expected_cost_reduction,
+  json_extract(d.json, '$.expected_impact.quality.estimate') AS expected_quality_delta,
+  (SELECT e.status FROM events e WHERE e.decision_id = d.decision_id ORDER BY e.time_s DESC, e.append_ms DESC, e.id
+   LIMIT 1) AS status,
+  (SELECT strftime('%Y-%m-%dT%H:%M:%SZ', min(e.time_s), 'unixepoch') FROM events e
+   WHERE e.decision_id = d.decision_id AND e.status IN ('accepted', 'verified')) AS deployed_at,
+  (SELECT strftime('%Y-%m-%dT%H:%M:%SZ', min(e.time_s), 'unixepoch') FROM events e
+   WHERE e.decision_id = d.decision_id AND e.status = 'rolled-back') AS rolled_back_at,
+  (SELECT e.json FROM events e WHERE e.decision_id = d.decision_id AND e.status = 'verified'
+   ORDER BY e.time_s DESC, e.id LIMIT 1) AS actual_impact
+FROM events d
+WHERE d.id = (SELECT f.id FROM events f WHERE f.decision_id = d.decision_id
+              AND f.status IN ('proposed', 'decided', 'refused') ORDER BY f.time_s DESC, f.append_ms DESC, f.id LIMIT 1)
+"""
+
+_PERFORMANCE = """
+CREATE VIEW model_performance AS
+SELECT
+  strftime('%Y-%m-%dT%H:%M:%SZ', a.end_s, 'unixepoch') AS timestamp,
+  coalesce(m.model, a.arm) AS model_id,
+  a.service AS service,
+  a.arm AS arm,
+  a.latency_ms_p50 AS latency_p50,
+  a.latency_ms_p95 AS latency_p95,
+  a.latency_ms_p99 AS latency_p99,
+  CASE WHEN a.costed = a.count AND a.input_tokens + a.output_tokens > 0
+       THEN 1000.0 * a.cost_usd / (a.input_tokens + a.output_tokens) END AS cost_per_1k,
+  json_extract(a.quality_json, '$.judge.mean') AS quality_score,
+  CASE WHEN a.count > 0 THEN 1.0 * a.errors / a.count END AS error_rate,
+  1.0 * a.count / a.window_s AS throughput_qps
+FROM aggregates a LEFT JOIN arm_models m ON m.service = a.service AND m.arm = a.arm
+WHERE a.window_s = 300 AND a.slice = '*' AND a.arm <> '*'
+"""
+
+_TRIALS = """
+CREATE VIEW trials AS
+SELECT
+  o.trial_id AS id,
+  o.service AS service,
+  json_extract(o.json, '$.split.trial.arm') AS arm,
+  json_extract(o.json, '$.split.trial.control_arm') AS control_arm,
+  o.time_s AS start_s,
+  o.version AS first_version,
+  (SELECT e.id FROM events e WHERE e.service = o.service AND e.status = 'decided' AND e.has_split
+   AND e.version > o.version AND e.trial_id <> o.trial_id ORDER BY e.version LIMIT 1) AS ended_by,
+  (SELECT e.id FROM events e WHERE e.service = o.service AND e.status = 'decided' AND e.has_split
+   AND e.trial_id = o.trial_id ORDER BY e.version DESC LIMIT 1) AS newest
+FROM events o
+WHERE o.status = 'decided' AND o.trial_id <> '' AND o.action = 'open-trial'
+"""
+
+_EXPERIMENTS = """
+CREATE VIEW experiments AS
+SELECT
+  t.id AS id,
+  t.service || ': ' || t.arm || ' against ' || t.control_arm AS name,
+  CASE WHEN t.ended_by IS NULL THEN 'running' ELSE 'completed' END AS status,
+  json_array(json_object('variant_id', t.control_arm, 'role', 'control'),
+             json_object('variant_id', t.arm, 'role', 'trial')) AS variants,
+  json_object(t.control_arm, json_extract(n.json, '$.split.trial.control_share'),
+              t.arm, json_extract(n.json, '$.split.trial.share')) AS traffic_allocation,
+  coalesce(json_extract(n.json, '$.constraints'), '[]') AS metrics,
+  strftime('%Y-%m-%dT%H:%M:%SZ', t.start_s, 'unixepoch') AS start_time,
+  strftime('%Y-%m-%dT%H:%M:%SZ', e.time_s, 'unixepoch') AS end_time,
+  json_extract(e.json, '$.expected_impact') AS results,
+  CASE e.action WHEN 'promote' THEN t.arm WHEN 'admit' THEN t.arm WHEN 'roll-back' THEN t.control_arm END
+    AS winner_variant_id,
+  CASE WHEN e.json IS NULL THEN NULL ELSE json_extract(e.json, '$.confidence') END AS statistical_significance,
+  t.service AS service,
+  e.action AS ended_with,
+  e.rationale AS conclusion
+FROM trials t JOIN events n ON n.id = t.newest LEFT JOIN events e ON e.id = t.ended_by
+"""
+
+VIEWS = (_DECISIONS, _PERFORMANCE, _TRIALS, _EXPERIMENTS)
