@@ -237,6 +237,7 @@ def actuate_agent(settings: Settings, gateway: Gateway | None, desired: DesiredS
         recheck_s=settings.actuate.reconcile_s,
         deadline_s=settings.actuate.deadline_s,
         on_drift=settings.gateway.drift,
+        capabilities=tuple(sorted(gateway.capabilities)) if gateway is not None else (),
     )
     mirror = Mirror(desired, freezes, MAX_KNOWN) if desired is not None else None
 
@@ -292,13 +293,21 @@ def gateway_of(
         from app.adapters.gateways.orchestrator_grpc import GrpcGateway, GrpcOptions
 
         grpc_options = GrpcOptions(
-            url=chosen.url, token=chosen.token, timeout_s=chosen.timeout_s, attempts=chosen.attempts
+            url=chosen.url,
+            token=chosen.token,
+            timeout_s=chosen.timeout_s,
+            attempts=chosen.attempts,
+            shadow=chosen.shadow,
         )
         return measured(GrpcGateway(grpc_options))
     if session is None:
         raise ValueError(f"gateway.kind is {chosen.kind}: actuate needs an HTTP session")
     options = OrchestratorOptions(
-        url=chosen.url, token=chosen.token, timeout_s=chosen.timeout_s, attempts=chosen.attempts
+        url=chosen.url,
+        token=chosen.token,
+        timeout_s=chosen.timeout_s,
+        attempts=chosen.attempts,
+        shadow=chosen.shadow,
     )
     return measured(OrchestratorGateway(session, options))
 

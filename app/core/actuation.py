@@ -162,6 +162,10 @@ def _needs(capabilities: frozenset[Capability], split: Split) -> set[Capability]
         only_trial and "single_challenger" in capabilities
     ):
         needs.add("slices")
+    if split.trial is not None and split.trial.arms:
+        needs.add("slices")
+    if split.trial is not None and split.trial.mirrored:
+        needs |= {"slices", "shadow"}
     if split.sticky and (needs or split.trial is not None):
         needs.add("sticky")
     return needs

@@ -13,7 +13,19 @@ from app.core.actuation import Action, Apply, Desired, Nothing, OnDrift, Revert,
 from app.core.batch import Batch
 from app.core.freeze import Freeze, Freezes
 from app.core.outputs import ACCEPTED, FAILED
-from app.core.ports import Ack, Applied, Conflict, Cut, GatewayError, Plan, Point, Record, Refused, Unavailable
+from app.core.ports import (
+    Ack,
+    Applied,
+    Capability,
+    Conflict,
+    Cut,
+    GatewayError,
+    Plan,
+    Point,
+    Record,
+    Refused,
+    Unavailable,
+)
 from app.core.reports import drift_record, outcome_record
 from app.core.split import Split
 
@@ -25,7 +37,10 @@ OFFERED_S = 0.5
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """How one gateway is driven. Seconds; ``max_services`` of one partition, more are refused and counted."""
+    """How one gateway is driven. Seconds; ``max_services`` of one partition, more are refused and counted.
+
+    ``capabilities``: what the gateway can do, told in every outcome.
+    """
 
     gateway: str
     recheck_s: float = 5.0
@@ -34,6 +49,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     backoff_limit_s: float = 30.0
     on_drift: OnDrift = "reapply"
     max_services: int = 10_000
+    capabilities: tuple[Capability, ...] = ()
 
 
 class Rollout(msgspec.Struct):
@@ -256,7 +272,9 @@ class Actuator:
     def _say(self, rollout: Rollout, type_: str, split: Split, error: str | None = None) -> None:
         """One outcome once per decision, however often it is found true and however its weights move afterwards."""
         what = _what(type_, split)
-        if what not in rollout.said and self._write(outcome_record(type_, split, self.rules.gateway, error)):
+        if what in rollout.said:
+            return
+        if self._write(outcome_record(type_, split, self.rules.gateway, error, self.rules.capabilities)):
             rollout.said.add(what)
 
     def _write(self, record: Record) -> bool:

@@ -2,12 +2,15 @@
 
 u(salt, id) = first 8 bytes of SHA-256(salt + id), big-endian, / 2^64, a 64-bit float. Then, in this order:
 1. holdout (the baseline) if u(HOLDOUT_SALT, id) < holdout share;
-2. with a trial, v = u(trial id, id): trial if v < share, control if v < share + control share;
+2. with a trial, v = u(trial id, id): trial if v < share, control if v < share + control share. Several challengers:
+   the arm of ``trial.arms`` with the largest u(trial id + "/" + arm, id), the first of equals;
 3. main: the first arm, in the order of ``split.arms``, whose cumulative weight exceeds u(MAIN_SALT, id) * sum of
    the weights.
 
 Salts differ, so the draws are independent; the holdout's never changes, so it is the same requests for ever; growing a
-trial only adds requests to it. Draw with the request id as it is *before* a receipt is attached to it.
+trial only adds requests to it, and a challenger that is dropped leaves the requests of the others where they are. Of a
+mirrored trial every request of the control slice is also sent to ``trial.arm``, under slice shadow. Draw with the
+request id as it is *before* a receipt is attached to it.
 ``tests/golden/assign.json`` holds vectors for other languages.
 """
 
@@ -18,7 +21,7 @@ import msgspec
 from app.core.cell import SESSION_GROUPS
 from app.core.document import EVERYWHERE, segment_name
 from app.core.events import SegmentParts, SliceName
-from app.core.split import Split
+from app.core.split import Split, TrialSlice
 
 HOLDOUT_SALT = "llm-optimizer/holdout/"
 MAIN_SALT = "llm-optimizer/main/"
@@ -26,11 +29,14 @@ GROUP_SALT = "llm-optimizer/group/"
 
 
 class Assignment(msgspec.Struct, frozen=True, gc=False):
-    """Where one request goes. ``session_group`` in [0, 64) clusters sticky comparisons."""
+    """Where one request goes. ``session_group`` in [0, 64) clusters sticky comparisons. ``mirror``: the arm that gets a
+    copy which serves nobody; "" for none.
+    """
 
     slice: SliceName
     arm: str
     session_group: int
+    mirror: str = ""
 
 
 def hash01(salt: str, identity: str) -> float:
@@ -56,7 +62,9 @@ def segment_for(split: Split, parts: SegmentParts) -> str:
 def assign(split: Split, identity: str, segment: str = EVERYWHERE) -> Assignment:
     """Slice, arm and session group of one identity."""
     slice_, arm = _draw(split, identity, segment)
-    return Assignment(slice_, arm, session_group(identity))
+    trial = split.trial
+    mirror = trial.arm if trial is not None and trial.mirrored and slice_ == "control" else ""
+    return Assignment(slice_, arm, session_group(identity), mirror)
 
 
 def _draw(split: Split, identity: str, segment: str) -> tuple[SliceName, str]:
@@ -66,10 +74,17 @@ def _draw(split: Split, identity: str, segment: str) -> tuple[SliceName, str]:
     if trial is not None:
         v = hash01(trial.id, identity)
         if v < trial.share:
-            return "trial", trial.arm
+            return "trial", _challenger(trial, identity)
         if v < trial.share + trial.control_share:
             return "control", trial.control_arm
     return "main", _main_arm(split, identity, segment)
+
+
+def _challenger(trial: TrialSlice, identity: str) -> str:
+    """Rendezvous hashing: equal shares, and whoever leaves takes only his own requests along."""
+    if not trial.arms:
+        return trial.arm
+    return max(trial.arms, key=lambda arm: hash01(f"{trial.id}/{arm}", identity))
 
 
 def _main_arm(split: Split, identity: str, segment: str) -> str:
@@ -102,7 +117,9 @@ def expected_shares(split: Split, segment: str = EVERYWHERE) -> dict[tuple[Slice
     total = sum(weight for _, weight in weights)
     shares: dict[tuple[SliceName, str], float] = {("holdout", split.baseline or split.incumbent): split.holdout_share}
     if split.trial is not None:
-        shares["trial", split.trial.arm] = outside * share
+        challengers = split.trial.challengers
+        for arm in challengers:
+            shares["trial", arm] = outside * share / len(challengers)
         shares["control", split.trial.control_arm] = outside * control
     for arm, weight in weights:
         shares["main", arm] = outside * (1.0 - share - control) * weight / total

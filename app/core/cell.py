@@ -47,8 +47,8 @@ class Unpriced(msgspec.Struct, array_like=True):
 
 
 class Group(msgspec.Struct, array_like=True):
-    """Sums of one session group: the clusters of a sticky comparison. Trial and control keep them for all requests,
-    the other slices for those of a session, and all slices for judge scores.
+    """Sums of one session group: the clusters of a sticky comparison. Trial, control and shadow keep them for all
+    requests, the other slices for those of a session, and all slices for judge scores.
     """
 
     n: int = 0

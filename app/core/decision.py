@@ -131,6 +131,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a decision at the gateway. Shares in [0, 1] of the service's requests; ``first_seen`` RFC 3339.
 
     The end of a trial (completed, rolled-back) says what was expected when it was opened and what it measured.
+    ``capabilities``: what the gateway says it can do, in an accepted outcome; empty: not said.
     """
 
     decision_id: str
@@ -144,6 +145,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     expected_impact: dict[str, Impact] = {}
     realised_impact: dict[str, Impact] = {}
+    capabilities: tuple[str, ...] = ()
 
 
 def decision_id(service: str, cycle: int, action: Action, *parts: object) -> str:

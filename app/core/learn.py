@@ -116,7 +116,7 @@ def _savings(row: Row, pane: ClosedPane) -> Savings:
     uncosted = in_session = 0
     own_cost = 0.0
     for key, cell in sorted(pane.cells.items()):
-        own_cost += cell.own_cost_usd
+        own_cost += cell.own_cost_usd + (cell.cost_usd if key.slice == "shadow" else 0.0)
         shares = versions.get(key.version)
         if shares is None or key.slice == "shadow" or not cell.n:
             continue

@@ -33,7 +33,7 @@ UNATTRIBUTED = ""
 MAX_CELLS = 512
 """Cells of one service, pane and source; what exceeds them shares one overflow cell. A constant, not a setting: what
 a setting may change must not touch the state (I6)."""
-COMPARED = frozenset(("trial", "control"))
+COMPARED = frozenset(("trial", "control", "shadow"))
 """Slices whose sums are also kept per session group, whether or not a request is of a session."""
 
 MAX_KNOWN = 100_000

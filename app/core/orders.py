@@ -323,6 +323,10 @@ def _outcome(row: Row, fact: ControlFact) -> Row:
         outcome = decode_outcome(fact.data)
     except msgspec.MsgspecError:
         return row
+    if outcome.capabilities and outcome.capabilities != row.capabilities:
+        freed = allowed_again(row.resting)  # what it could not do is looked at afresh
+        next_cycle_s = row.next_cycle_s if freed == row.resting else 0
+        row = msgspec.structs.replace(row, capabilities=outcome.capabilities, resting=freed, next_cycle_s=next_cycle_s)
     watch = row.watch
     if watch is None or outcome.version != watch.version:
         return row

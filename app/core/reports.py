@@ -27,11 +27,18 @@ class Drift(msgspec.Struct, frozen=True):
     action: OnDrift
 
 
-def outcome_record(type_: str, split: Split, gateway: str, error: str | None = None) -> Record:
-    """rollout-accepted or rollout-failed. The error is part of the id: no id ever has two payloads."""
-    id_ = stable_id(split.decision_id, split.version, split.frozen, gateway, type_, error or "")
+def outcome_record(
+    type_: str, split: Split, gateway: str, error: str | None = None, capabilities: tuple[str, ...] = ()
+) -> Record:
+    """rollout-accepted or rollout-failed. What may differ is part of the id: no id ever has two payloads."""
+    id_ = stable_id(split.decision_id, split.version, split.frozen, gateway, type_, error or "", *capabilities)
     outcome = Outcome(
-        decision_id=split.decision_id, service=split.service, version=split.version, gateway=gateway, error=error
+        decision_id=split.decision_id,
+        service=split.service,
+        version=split.version,
+        gateway=gateway,
+        error=error,
+        capabilities=capabilities,
     )
     return _event("optimizations", type_, id_, split.service, encode_outcome(outcome))
 

@@ -87,6 +87,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     decision that published the split in force. ``queue``: what waits for its turn, ``refused`` what found no place;
     ``trial_expected``: what the decision that opened the trial expected; ``trial_segments``: scores of
     the open trial by segment; ``trial_experiment``: the one of ``experiments`` the open trial belongs to.
+    ``capabilities``: what the gateway last said it can do (``ports.Capability``); empty: it never said.
     """
 
     service: str
@@ -127,6 +128,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     trial_segments: BySegment = {}
     trial_expected: dict[str, Impact] = {}
     off_policy: OffPolicy = OffPolicy()
+    capabilities: tuple[str, ...] = ()
 
     @property
     def may_change(self) -> bool:

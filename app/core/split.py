@@ -20,14 +20,26 @@ class ArmDefinition(msgspec.Struct, frozen=True, kw_only=True):
     features: dict[str, Any] = {}
 
 
-class TrialSlice(msgspec.Struct, frozen=True):
-    """The change on trial. ``share`` and ``control_share`` are fractions of the traffic outside the holdout."""
+class TrialSlice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The change on trial. ``share`` and ``control_share`` are fractions of the traffic outside the holdout.
+
+    ``arms``: all challengers where there are several (``arm`` is the first of them): they share ``share`` equally.
+    ``mirrored``: ``arm`` serves nobody (``share`` is 0); a copy of every request of the control slice is sent to it,
+    and its answer is told with slice ``shadow``.
+    """
 
     id: str
     arm: str
     control_arm: str
     share: Share
     control_share: Share
+    arms: tuple[str, ...] = ()
+    mirrored: bool = False
+
+    @property
+    def challengers(self) -> tuple[str, ...]:
+        """Every arm on trial, in the order of the draw."""
+        return self.arms or (self.arm,)
 
 
 class Split(msgspec.Struct, frozen=True, kw_only=True):

@@ -107,8 +107,10 @@ def _compare(name: str, count: int, requests: int, share: float) -> tuple[bool, 
 
 
 def _main_point(split: Split) -> str:
-    """The share asked for first: that of the trial, else of the incumbent."""
-    return f"trial|{split.trial.arm}" if split.trial else f"main|{split.incumbent}"
+    """The share asked for first: that of the trial (of its control where it is mirrored), else of the incumbent."""
+    if split.trial is None:
+        return f"main|{split.incumbent}"
+    return f"control|{split.trial.control_arm}" if split.trial.mirrored else f"trial|{split.trial.arm}"
 
 
 def _name(key: CellKey) -> str:

@@ -195,6 +195,13 @@ class Gateway(Section, frozen=True, kw_only=True):
             description="Tries of one call with growing pauses before the circuit breaker counts a failure.",
         ),
     ] = 4
+    shadow: Annotated[
+        bool,
+        Meta(
+            description="Whether the Orchestrator mirrors traffic: sends copies of a mirrored trial's control slice to "
+            "its arm and tells the answers with slice shadow. The reference one does."
+        ),
+    ] = False
     drift: Annotated[
         Literal["reapply", "freeze"],
         Meta(

@@ -113,7 +113,7 @@ class Demo:
         loop = ClosedLoop(
             self.scenario,
             start_s=start_s,
-            router=self.gateway,
+            router=self.gateway.router,
             sink=self._producer,
             follow=self._follow,
             outage=self._outage,

@@ -11,11 +11,10 @@ from typing import Self
 
 from aiohttp import web
 
-from app.core.events import SegmentParts
 from app.core.split import Split
 from app.sim.orchestrator import create_app
-from app.sim.orchestrator_state import OrchestratorState, RouteRequest
-from app.sim.service_run import Routed
+from app.sim.orchestrator_state import OrchestratorState
+from app.sim.routing import StateRouter
 
 START_S = 10.0
 
@@ -25,6 +24,7 @@ class OrchestratorServer:
 
     def __init__(self) -> None:
         self.state = OrchestratorState()
+        self.router = StateRouter(self.state)
         self.url = ""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="orchestrator", daemon=True)
@@ -42,21 +42,6 @@ class OrchestratorServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(START_S)
         self._loop.close()
-
-    def route(self, service: str, unique: str, session_id: str, segment: SegmentParts) -> Routed | None:
-        """A ``service_run.Router``: the choice of the split in force."""
-        request = RouteRequest(
-            service=service,
-            request_id=unique,
-            session_id=session_id,
-            tenant=segment.tenant,
-            task_type=segment.task_type,
-            region=segment.region,
-        )
-        routed = self.state.route(request)
-        if routed is None:
-            return None
-        return Routed(routed.arm, routed.slice, routed.version, routed.session_group, routed.score_rate)
 
     def held(self, service: str) -> Split | None:
         """The split the gateway has."""

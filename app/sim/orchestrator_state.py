@@ -48,7 +48,11 @@ class RouteRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Routed(msgspec.Struct, frozen=True, kw_only=True):
-    """Where it goes, how to call it, and the request id that carries the receipt. ``score_rate`` None: not stated."""
+    """Where it goes, how to call it, and the request id that carries the receipt. ``score_rate`` None: not stated.
+
+    ``mirror``: a copy to send beside it (slice shadow): nobody is served its answer, but it is told as an event of its
+    own, with the request id that is given here.
+    """
 
     service: str
     request_id: str
@@ -62,6 +66,7 @@ class Routed(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Any] = {}
     features: dict[str, Any] = {}
     score_rate: float | None = None
+    mirror: "Routed | None" = None
 
 
 class _Served:
@@ -151,19 +156,34 @@ def _route(split: Split, request: RouteRequest) -> Routed:
     parts = SegmentParts(request.tenant, request.task_type, request.region)
     identity = identity_of(request.request_id, request.session_id or None, sticky=split.sticky)
     drawn = assign(split, identity, segment_for(split, parts))
-    arm = next(arm for arm in split.arms if arm.name == drawn.arm)
-    receipt = Receipt(split.service, arm.name, parts, drawn.slice, split.version, drawn.session_group)
+    group = drawn.session_group
+    mirror = _to(split, request.request_id, parts, "shadow", drawn.mirror, group) if drawn.mirror else None
+    return _to(split, request.request_id, parts, drawn.slice, drawn.arm, group, mirror)
+
+
+def _to(
+    split: Split,
+    unique: str,
+    parts: SegmentParts,
+    slice_: SliceName,
+    name: str,
+    group: int,
+    mirror: Routed | None = None,
+) -> Routed:
+    arm = next(arm for arm in split.arms if arm.name == name)
+    receipt = Receipt(split.service, name, parts, slice_, split.version, group)
     return Routed(
         service=split.service,
-        request_id=request_id(request.request_id, receipt),
-        arm=arm.name,
+        request_id=request_id(unique, receipt),
+        arm=name,
         model=arm.model,
-        slice=drawn.slice,
+        slice=slice_,
         version=split.version,
-        session_group=drawn.session_group,
+        session_group=group,
         provider=arm.provider,
         prompt_version=arm.prompt_version,
         parameters=arm.parameters,
         features=arm.features,
-        score_rate=split.score_rates.get(drawn.slice),
+        score_rate=split.score_rates.get(slice_),
+        mirror=mirror,
     )

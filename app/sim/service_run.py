@@ -22,13 +22,16 @@ from app.sim.traffic import Request, requests
 
 
 class Routed(msgspec.Struct, frozen=True, gc=False):
-    """Where the gateway sent a request. ``score_rate`` None: the split says nothing about scoring."""
+    """Where the gateway sent a request. ``score_rate`` None: the split says nothing about scoring. ``mirror``: the arm
+    that gets a copy, whose answer nobody is served.
+    """
 
     arm: str
     slice: SliceName = "main"
     version: int = 0
     session_group: int | None = None
     score_rate: float | None = None
+    mirror: str = ""
 
 
 class Bill(msgspec.Struct):
@@ -79,7 +82,25 @@ class ServiceRun:
         if routed is None:
             routed = Routed(self.default_arm)
         arm = self._arm(routed.arm, request.time_s)
-        got = answer(
+        got = self._answer(arm, request)
+        if routed.slice != "holdout":
+            self._account(request, arm, got)
+        receipt = Receipt(self.service.name, arm.name, segment, routed.slice, routed.version, routed.session_group)
+        self._report(request, receipt, arm, got, outbox)
+        self._judge(request, receipt, routed, got, outbox)
+        if routed.mirror:
+            self._mirror(request, msgspec.structs.replace(receipt, arm=routed.mirror, slice="shadow"), routed, outbox)
+
+    def _mirror(self, request: Request, receipt: Receipt, routed: Routed, outbox: Outbox) -> None:
+        """A copy of the request: answered, told and judged as an event of its own, and served to nobody."""
+        arm = self._arm(receipt.arm, request.time_s)
+        got = self._answer(arm, request)
+        copy = msgspec.structs.replace(request, unique=f"{request.unique}-shadow")
+        self._report(copy, receipt, arm, got, outbox)
+        self._judge(copy, receipt, routed, got, outbox)
+
+    def _answer(self, arm: ArmModel, request: Request) -> Answer:
+        return answer(
             arm,
             seed=self._seed,
             request=request.unique,
@@ -87,11 +108,6 @@ class ServiceRun:
             input_tokens=round(request.input_tokens * arm.input_factor),
             output_tokens=request.output_tokens,
         )
-        if routed.slice != "holdout":
-            self._account(request, arm, got)
-        receipt = Receipt(self.service.name, arm.name, segment, routed.slice, routed.version, routed.session_group)
-        self._report(request, receipt, arm, got, outbox)
-        self._judge(request, receipt, routed, got, outbox)
 
     def _account(self, request: Request, arm: ArmModel, got: Answer) -> None:
         self.bill.requests += 1
@@ -125,6 +141,8 @@ class ServiceRun:
         outbox.put(due_s, Message("responses", request.unique.encode(), value, copies))
         if broken < self._noise.broken:
             outbox.put(due_s, Message("responses", request.unique.encode(), value[: len(value) // 2]))
+        if receipt.slice == "shadow":  # in no row of what was served
+            return
         self._ledger.answered(
             self.service.name,
             arm.name,
@@ -145,7 +163,8 @@ class ServiceRun:
         )
         value = telemetry.score_event(request.unique, scored_s, body)
         outbox.put(scored_s, Message("feedback", request.unique.encode(), value))
-        self._ledger.scored(self.service.name, receipt.arm, scored_s, got.quality)
+        if receipt.slice != "shadow":
+            self._ledger.scored(self.service.name, receipt.arm, scored_s, got.quality)
 
 
 def _body(request: Request, receipt: Receipt, arm: ArmModel, got: Answer) -> telemetry.ResponseBody:

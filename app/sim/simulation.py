@@ -13,20 +13,21 @@ from app.core import outputs
 from app.core.commands import Command, Configure
 from app.core.decision import Outcome, encode_outcome
 from app.core.document import DocumentError, ServiceDocument, from_object, parse_toml
-from app.core.events import SegmentParts
 from app.core.outputs import Output
 from app.core.split import Split, decode
 from app.sim.brain import Brain
 from app.sim.closed_loop import TICK_S, ClosedLoop
-from app.sim.orchestrator_state import OrchestratorState, RouteRequest
+from app.sim.orchestrator_state import OrchestratorState
 from app.sim.outbox import Message
+from app.sim.routing import StateRouter
 from app.sim.scenario import Scenario, ScenarioError
-from app.sim.service_run import Bill, Routed
+from app.sim.service_run import Bill
 
 START_S = 1_767_225_600
 """2026-01-01T00:00:00Z."""
 GATEWAY = "llm.outcomes-0"
 NAME = "simulated"
+CAPABILITIES = ("shadow", "slices", "sticky", "weights")
 
 
 class Simulation:
@@ -43,7 +44,12 @@ class Simulation:
         self._wanted: dict[str, Split] = {}
         self._gateway = OrchestratorState(clock=lambda: float(self.brain.now_s))
         self.loop = ClosedLoop(
-            scenario, start_s=START_S, router=self, sink=self, follow=self._follow, outage=self._outage
+            scenario,
+            start_s=START_S,
+            router=StateRouter(self._gateway),
+            sink=self,
+            follow=self._follow,
+            outage=self._outage,
         )
         self.brain.now_s = self.loop.now_s
         self.bills: dict[str, dict[int, Bill]] = {service.name: {} for service in scenario.services}
@@ -61,21 +67,6 @@ class Simulation:
             told(tick.now_s)
 
     # ---- the gateway ----
-    def route(self, service: str, unique: str, session_id: str, segment: SegmentParts) -> Routed | None:
-        """A ``service_run.Router``: the choice of the split in force."""
-        request = RouteRequest(
-            service=service,
-            request_id=unique,
-            session_id=session_id,
-            tenant=segment.tenant,
-            task_type=segment.task_type,
-            region=segment.region,
-        )
-        routed = self._gateway.route(request)
-        if routed is None:
-            return None
-        return Routed(routed.arm, routed.slice, routed.version, routed.session_group, routed.score_rate)
-
     def serving(self, service: str) -> Split | None:
         """The split traffic follows."""
         return self._gateway.serving(service)
@@ -111,7 +102,13 @@ class Simulation:
             return
         for service, split in sorted(self._wanted.items()):
             self._gateway.apply(split)
-            outcome = Outcome(decision_id=split.decision_id, service=service, version=split.version, gateway=NAME)
+            outcome = Outcome(
+                decision_id=split.decision_id,
+                service=service,
+                version=split.version,
+                gateway=NAME,
+                capabilities=CAPABILITIES,
+            )
             self.brain.control(GATEWAY, service, outputs.ACCEPTED, encode_outcome(outcome))
         self._wanted = {}
 

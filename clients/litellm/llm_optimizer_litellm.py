@@ -89,7 +89,8 @@ class Split:
             self._weights_of: dict[str, list[tuple[str, float]]] = weights
             named = [self.incumbent, self.baseline]
             if self.trial is not None:
-                named += [str(self.trial["arm"]), str(self.trial["control_arm"])]
+                self._challengers = [str(arm) for arm in self.trial.get("arms") or [self.trial["arm"]]]
+                named += [*self._challengers, str(self.trial["control_arm"])]
                 self._trial = (str(self.trial["id"]), float(self.trial["share"]), float(self.trial["control_share"]))
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a split: {error!r}") from error
@@ -114,7 +115,7 @@ class Split:
             salt, share, control_share = self._trial
             v = hash01(salt, identity)
             if v < share:
-                return "trial", str(self.trial["arm"])
+                return "trial", max(self._challengers, key=lambda arm: hash01(f"{salt}/{arm}", identity))
             if v < share + control_share:
                 return "control", str(self.trial["control_arm"])
         weights = self._weights_of.get(segment) or self._weights_of.get("*") or [(self.incumbent, 1.0)]

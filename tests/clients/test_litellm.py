@@ -119,7 +119,7 @@ def test_it_groups_sessions_as_the_vectors_say():
 def test_it_draws_as_the_vectors_say(case):
     drawer = client.Split(case["split"])
     for segment, drawn in case["assignments"].items():
-        for identity, (slice_, arm, _) in drawn.items():
+        for identity, (slice_, arm, *_) in drawn.items():
             assert drawer.draw(identity, segment) == (slice_, arm)
 
 

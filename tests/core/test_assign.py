@@ -225,3 +225,32 @@ def test_any_split_gives_any_identity_an_arm_that_has_a_share(
     assert sum(expected.values()) == pytest.approx(1, abs=1e-9)
     assert expected.get((drawn.slice, drawn.arm), 0) > 0
     assert 0 <= drawn.session_group < 64
+
+
+K_ARMS = TrialSlice("t", "small", "large", 0.3, 0.1, arms=("small", "tiny", "frozen"))
+
+
+def _of(trial: TrialSlice) -> dict[str, Assignment]:
+    split = Split(
+        service="s", version=1, decision_id="d", incumbent="large", weights={"*": {"large": 1.0}}, trial=trial,
+        arms=tuple(ArmDefinition(name=name, model=name) for name in ("large", "small", "tiny", "frozen")),
+    )  # fmt: skip
+    return {f"r{i}": assign(split, f"r{i}") for i in range(4_000)}
+
+
+def test_challengers_share_the_trial_slice_equally() -> None:
+    counts = Counter(drawn.arm for drawn in _of(K_ARMS).values() if drawn.slice == "trial")
+    assert set(counts) == {"small", "tiny", "frozen"}
+    assert all(abs(count / 4_000 - 0.1) < 0.02 for count in counts.values())
+
+
+def test_a_dropped_challenger_moves_nobody_else() -> None:
+    before, after = _of(K_ARMS), _of(msgspec.structs.replace(K_ARMS, arms=("small", "frozen")))
+    for identity, drawn in before.items():
+        if drawn.slice == "trial" and drawn.arm != "tiny":
+            assert after[identity] == drawn
+
+
+def test_a_mirrored_trial_copies_the_requests_of_its_control() -> None:
+    drawn = _of(TrialSlice("t", "small", "large", 0.0, 0.25, mirrored=True)).values()
+    assert {(one.slice, one.arm, one.mirror) for one in drawn} == {("control", "large", "small"), ("main", "large", "")}

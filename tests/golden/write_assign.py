@@ -55,7 +55,19 @@ SPLITS = {
         {"*": {"large": 0.5, "small": 0.3, "tiny": 0.2}, "acme": {"tiny": 0.9, "large": 0.1}}, None, 0.1
     ),
     "no weights": _split({}, None, 0.0),
+    "three challengers": _split(
+        {"*": {"large": 1.0}},
+        msgspec.structs.replace(TRIAL, share=0.45, control_share=0.15, arms=("small", "tiny", "frozen")),
+        0.05,
+    ),
+    "mirrored": _split({"*": {"large": 1.0}}, msgspec.structs.replace(TRIAL, share=0.0, mirrored=True), 0.05),
 }
+
+
+def _drawn(split: Split, identity: str, segment: str) -> list[Any]:
+    """Slice, arm, session group and, of a request that is mirrored, the arm that gets the copy."""
+    drawn = assign(split, identity, segment)
+    return [drawn.slice, drawn.arm, drawn.session_group, *((drawn.mirror,) if drawn.mirror else ())]
 
 
 def _case(name: str, split: Split) -> dict[str, Any]:
@@ -63,7 +75,7 @@ def _case(name: str, split: Split) -> dict[str, Any]:
         "name": name,
         "split": msgspec.to_builtins(split),
         "assignments": {
-            segment: {identity: list(msgspec.structs.astuple(assign(split, identity, segment))) for identity in MANY}
+            segment: {identity: _drawn(split, identity, segment) for identity in MANY}
             for segment in ("*", "acme", "other")
         },
         "expected_shares": {

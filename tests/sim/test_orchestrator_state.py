@@ -8,6 +8,7 @@ from app.core.assign import assign, expected_shares
 from app.core.events import SegmentParts
 from app.core.ids import receipt_of
 from app.core.ports import Conflict, Refused
+from app.core.split import TrialSlice
 from app.sim.orchestrator_state import OrchestratorState, RouteRequest
 from tests.core.splits import split, trial
 
@@ -132,3 +133,16 @@ def test_a_removed_service_is_no_longer_routed(state):
     assert state.remove("bot")
     assert state.route(ask()) is None
     assert not state.remove("bot")
+
+
+def test_it_mirrors_the_control_slice_of_a_mirrored_trial():
+    state = OrchestratorState()
+    state.apply(split(1, trial=TrialSlice("t", "small", "big", 0.0, 0.5, mirrored=True)))
+    routed = [state.route(ask(f"r{number}")) for number in range(200)]
+    assert {one.arm for one in routed} == {"big"}
+    copies = [one.mirror for one in routed if one.slice == "control"]
+    assert 60 < len(copies) < 140
+    assert {(copy.arm, copy.slice, receipt_of(copy.request_id).slice) for copy in copies} == {
+        ("small", "shadow", "shadow")
+    }
+    assert all(one.mirror is None for one in routed if one.slice == "main")

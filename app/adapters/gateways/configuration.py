@@ -44,8 +44,13 @@ def update_of(split: Split) -> ConfigurationUpdate:
     """The update that asks for ``split``."""
     challenger = split.trial.arm if split.trial else split.incumbent
     plain = next((_plain(arm) for arm in split.arms if arm.name == challenger), {})
-    deployment = Deployment("canary", round(split.trial.share * 100, 6)) if split.trial else Deployment()
-    return ConfigurationUpdate(split.service, {**plain, "split": splits.encode(split).decode()}, deployment)
+    return ConfigurationUpdate(split.service, {**plain, "split": splits.encode(split).decode()}, _deployment(split))
+
+
+def _deployment(split: Split) -> Deployment:
+    if split.trial is None:
+        return Deployment()
+    return Deployment("shadow" if split.trial.mirrored else "canary", round(split.trial.share * 100, 6))
 
 
 def split_of(update: ConfigurationUpdate) -> Split:

@@ -10,7 +10,7 @@ from app.core.split import Split
 Failure = Literal["", "down", "busy", "garbage", "lost-answer"]
 """down: no answer. busy: asks to wait 2 s. garbage: an unreadable answer. lost-answer: acts, then does not answer."""
 
-ALL_CAPABILITIES: frozenset[Capability] = frozenset(("weights", "slices", "sticky"))
+ALL_CAPABILITIES: frozenset[Capability] = frozenset(("weights", "slices", "sticky", "shadow"))
 
 
 class MemoryGateway:

@@ -15,9 +15,10 @@ from app.core.split import Split
 
 
 class OrchestratorOptions(CallOptions, frozen=True, kw_only=True):
-    """See ``CallOptions``."""
+    """See ``CallOptions``. ``shadow``: it mirrors traffic."""
 
     name: str = "orchestrator"
+    shadow: bool = False
 
 
 class _Taken(msgspec.Struct):
@@ -41,7 +42,7 @@ class OrchestratorGateway:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        return frozenset(("weights", "slices", "sticky"))
+        return frozenset(("weights", "slices", "sticky", *(("shadow",) if self._options.shadow else ())))
 
     def plan(self, current: Split | None, desired: Split) -> Plan:
         return actuation.plan(self.capabilities, current, desired)

@@ -34,9 +34,10 @@ T = TypeVar("T")
 
 
 class GrpcOptions(CallOptions, frozen=True, kw_only=True):
-    """See ``CallOptions``."""
+    """See ``CallOptions``. ``shadow``: it mirrors traffic."""
 
     name: str = "orchestrator-grpc"
+    shadow: bool = False
 
 
 class GrpcGateway:
@@ -61,7 +62,7 @@ class GrpcGateway:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        return frozenset(("weights", "slices", "sticky"))
+        return frozenset(("weights", "slices", "sticky", *(("shadow",) if self._options.shadow else ())))
 
     def plan(self, current: Split | None, desired: Split) -> Plan:
         return actuation.plan(self.capabilities, current, desired)

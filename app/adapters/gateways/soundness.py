@@ -28,6 +28,8 @@ def _faults(split: Split) -> Iterator[str]:
             yield f"{place}: {arm!r} is not among the arms"
     if split.trial is not None and split.trial.share + split.trial.control_share > 1 + TOLERANCE:
         yield "trial: share and control_share exceed 1 together"
+    if split.trial is not None and split.trial.mirrored and (split.trial.share or split.trial.arms):
+        yield "trial: a mirrored one has one arm and the share 0"
     yield from _weight_faults(split)
 
 
@@ -37,6 +39,7 @@ def _references(split: Split) -> Iterator[tuple[str, str]]:
         yield "baseline", split.baseline or split.incumbent
     if split.trial is not None:
         yield "trial.arm", split.trial.arm
+        yield from (("trial.arms", arm) for arm in split.trial.arms)
         yield "trial.control_arm", split.trial.control_arm
     for segment, weights in split.weights.items():
         for arm in weights:
