@@ -34,12 +34,12 @@ def status(url):
 
 
 def test_traffic_and_the_network_see_the_same_state(gateway):
-    assert gateway.route("chat", "r-1", "", SegmentParts()) is None
+    assert gateway.router.route("chat", "r-1", "", SegmentParts()) is None
     assert gateway.held("chat") is None
     gateway.state.apply(SPLIT)
     assert status(f"{gateway.url}/api/v1/configurations/chat") == 200
     assert gateway.held("chat") == SPLIT
-    routed = gateway.route("chat", "r-1", "s-1", SegmentParts(task_type="faq"))
+    routed = gateway.router.route("chat", "r-1", "s-1", SegmentParts(task_type="faq"))
     assert routed is not None
     assert (routed.arm, routed.slice, routed.version, routed.score_rate) == ("a", "main", 3, 0.25)
 
@@ -49,7 +49,7 @@ def test_an_outage_stops_configuration_and_not_traffic(gateway):
     gateway.outage(down=True)
     try:
         assert status(f"{gateway.url}/api/v1/configurations/chat") == 503
-        assert gateway.route("chat", "r-2", "", SegmentParts()) is not None
+        assert gateway.router.route("chat", "r-2", "", SegmentParts()) is not None
     finally:
         gateway.outage(down=False)
     assert status(f"{gateway.url}/api/v1/configurations/chat") == 200
