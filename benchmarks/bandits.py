@@ -16,6 +16,7 @@ import numpy as np
 from app.core.cell import Cell, Score
 from app.core.stats.reward import Objective
 from app.core.weights import EVERYWHERE, Mix, reset_if_changed, reweighed, update, with_arms
+from benchmarks.printing import say
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -135,12 +136,6 @@ def conduit(folder: Path, n: int = 10_000) -> Table:
         columns.append(np.array(own)[rng.integers(len(own), size=n)])
     stacked = np.stack(columns, axis=1)
     return Table(arms, stacked[..., 0], stacked[..., 1], np.zeros(n, int), (EVERYWHERE,), stacked[..., 2])
-
-
-def say(line: str) -> None:
-    """One line of the table, at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 def main() -> None:

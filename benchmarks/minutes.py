@@ -102,6 +102,10 @@ class Service:
         for key, cell in sorted(cells.items()):
             add_cell(pane.arms.setdefault((key.arm, key.segment), Summary.empty()).cell, cell)
         self.minute += 1
+        self.stepped(pane)
+
+    def stepped(self, pane: ClosedPane) -> None:
+        """What the brain makes of ``pane``."""
         self.row, said = step(self.row, pane, self.now_s)
         self.outputs += said
 

@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 
 from app.core.analyze.named import OWN, detector
+from benchmarks.printing import say
 
 MISS = {"standard": 1.0, "low_fp": 1.0, "low_fn": 2.0}
 FALSE_ALARM = {"standard": 0.11, "low_fp": 0.22, "low_fn": 0.11}
@@ -147,16 +148,11 @@ def main(arguments: list[str]) -> None:
         sys.exit(__doc__)
     files = read(Path(arguments[0]))
     windows = sum(len(one.spans) for one in files)
-    _say(f"{len(files)} series, {sum(len(one.values) for one in files)} points, {windows} windows")
+    say(f"{len(files)} series, {sum(len(one.values) for one in files)} points, {windows} windows")
     columns = (*MISS, "halves", "sd", "families", "alerts", "us/point")
-    _say(f"{'detector':32}" + "".join(f"{column:>9}" for column in columns))
+    say(f"{'detector':32}" + "".join(f"{column:>9}" for column in columns))
     for name in arguments[1:] or OWN:
-        _say(row(name, files))
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+        say(row(name, files))
 
 
 if __name__ == "__main__":

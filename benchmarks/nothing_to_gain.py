@@ -17,6 +17,7 @@ from app.core.document import Arm, ServiceDocument, completed
 from app.core.savings import estimate
 from benchmarks.calibrate.report import upper
 from benchmarks.minutes import Answers, Service
+from benchmarks.printing import say
 
 MINUTES, RATE, SIGMA = 240, 250, 1.0
 STATED = 0.05 * 0.002
@@ -100,7 +101,7 @@ def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="worlds", description=__doc__)
     parser.add_argument("--seeds", type=int, default=100, help="of each of five worlds with nothing to gain")
     given, start = parser.parse_args(words), time.monotonic()
-    _say(f"{'world':34} seeds   saving falsely proven   admitted   session effect")
+    say(f"{'world':34} seeds   saving falsely proven   admitted   session effect")
     ends: list[End] = []
     with ProcessPoolExecutor(2) as pool:
         for name in CASES | WORSE:
@@ -108,20 +109,15 @@ def main(words: list[str]) -> int:
             ends += these if name in CASES else []
             proven, admitted = sum(end.proven for end in these), sum(end.admitted for end in these)
             of_world = f"{100 * proven / len(these):20.1f} %" if name in CASES else " " * 22
-            _say(
+            say(
                 f"{name:34} {len(these):5} {of_world} {100 * admitted / len(these):8.1f} %"
                 f" {np.mean([end.effect for end in these]):14.1f}"
             )
     wrong = sum(end.proven for end in ends)
     share, most = 100 * wrong / len(ends), 100 * upper(wrong, len(ends))
-    _say(f"falsely proven {wrong} of {len(ends)} = {share:.2f} % (95 % bound {most:.2f} %; goal <= 3 %)")
-    _say(f"a worse arm may be admitted in {100 * STATED:.2f} % of the trials; {time.monotonic() - start:.0f} s")
+    say(f"falsely proven {wrong} of {len(ends)} = {share:.2f} % (95 % bound {most:.2f} %; goal <= 3 %)")
+    say(f"a worse arm may be admitted in {100 * STATED:.2f} % of the trials; {time.monotonic() - start:.0f} s")
     return 0
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

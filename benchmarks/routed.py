@@ -24,6 +24,7 @@ from app.core.quality_kept import kept
 from app.core.savings import estimate
 from benchmarks.bandits import Table, routellm
 from benchmarks.minutes import Answers, Service
+from benchmarks.printing import say
 
 RATE, MINUTES, SHARE, TOLERANCE = 100, 1440, 0.67, 0.05
 
@@ -95,25 +96,20 @@ def main(words: list[str]) -> int:
     table = routellm(given.directory)
     with ProcessPoolExecutor(2) as pool:
         days = list(pool.map(routed, [table] * given.seeds, range(given.seeds)))
-    _say(
+    say(
         "seed  mixtral admitted  cost cut: true, as said (97.5 %)    quality: true, as said (97.5 %), points   overshoot"
     )
     for seed, day in enumerate(days):
-        _say(
+        say(
             f"{seed:4} {day.admitted_minute:10} min {100 * day.cut:14.1f} %  {100 * day.cut_low:.1f} to {100 * day.cut_high:.1f} %"
             f" {'proven' if day.proven else 'not proven':10} {100 * day.change:8.2f}  {100 * day.said_low:.2f} to {100 * day.said_high:.2f}"
             f" {'inside' if day.kept else 'not shown':9} {100 * day.overshoot:8.3f} %"
         )
     met = all(day.proven and day.cut >= 0.3 and day.change >= -TOLERANCE for day in days)
-    _say(
+    say(
         f"goal: cost cut >= 30 %, quality within 5 points, saving proven: {'yes' if met else 'NO'}; {time.monotonic() - start:.0f} s"
     )
     return 0
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from app.core.backtest.named import POLICIES
 from app.core.backtest.play import Terms, degraded, play, problem_of
 from app.core.backtest.score import Score, scored
 from app.core.backtest.table import Table, objective_of, read, rewards
+from benchmarks.printing import say
 
 Row = list[object]
 RESAMPLED = 10_000
@@ -147,10 +148,10 @@ def main(words: Sequence[str]) -> None:
             _write(given.write / f"{name}.csv", *make(given.directory))
         return
     tables = {name: _table(make, given.directory) for name, make in made.items() if name != "conduit_log"}
-    _say(f"{given.seeds} seeds; regret % and normalised regret %: mean (standard deviation over seeds)")
+    say(f"{given.seeds} seeds; regret % and normalised regret %: mean (standard deviation over seeds)")
     for case in CASES:
         if given.policy in {None, case.policy}:
-            _say(line(case, tables[case.table], given.seeds))
+            say(line(case, tables[case.table], given.seeds))
 
 
 def _source(file: Path) -> Iterator[dict[str, str]]:
@@ -179,11 +180,6 @@ def _write(file: Path, header: Row, rows: list[Row]) -> None:
 
 def _spread(figures: Sequence[float], digits: int) -> str:
     return f"{fmean(figures):7.{digits}f} ({stdev(figures) if len(figures) > 1 else 0.0:.{digits}f})"
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 
 from app.core.trial import Guardrails
+from benchmarks.printing import say
 from benchmarks.worlds import Rollout, World, roll_out
 
 SITUATIONS = {
@@ -37,12 +38,6 @@ MINUTES = {1: 1_500, 5: 3_000, 20: 5_000}
 def one(arguments: tuple[str, int]) -> Rollout:
     name, seed = arguments
     return roll_out(SITUATIONS[name], Guardrails(), seed, MINUTES[SITUATIONS[name].session_size])
-
-
-def say(line: str) -> None:
-    """One line of the table, at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from app.core import off_policy
 from app.core.budget import Budgeting, limited
 from app.core.budget import learned as add_spend
 from app.core.by_segment import BySegment, observed
-from app.core.cell import Cell, add_cell
+from app.core.cell import Cell, add_cell, add_cell_without_groups
 from app.core.document import default_document
 from app.core.events import is_name
 from app.core.forecast import Spread, spread_of
@@ -88,19 +88,17 @@ def _mix(row: Row, pane: ClosedPane) -> Mix:
     """The bandit over the serving arms, fed by main traffic alone: trials and holdout are not its doing."""
     arms = tuple(name for name in row.document.arm_names if name in row.serving)
     mix = with_arms(row.mix, arms, row.document.segment_names, row.incumbent)
-    cells: dict[tuple[str, str], Cell] = {}
+    cells: dict[tuple[str, str], list[Cell]] = {}
     for key, cell in sorted(pane.cells.items()):
         if key.slice == "main":
-            add_cell(cells.setdefault((key.arm, key.segment), Cell()), cell)
-    return update(mix, pane.number, cells, row.document.objective.score_channel)
+            cells.setdefault((key.arm, key.segment), []).append(cell)
+    sums = {where: _sum(parts) for where, parts in cells.items()}
+    return update(mix, pane.number, sums, row.document.objective.score_channel)
 
 
 def _spread(row: Row, pane: ClosedPane) -> Spread:
     """How much single answers of the incumbent vary, blended over about ten panes."""
-    total = Cell()
-    for (arm, _), summary in pane.arms.items():
-        if arm == row.incumbent:
-            add_cell(total, summary.cell)
+    total = _sum([summary.cell for (arm, _), summary in pane.arms.items() if arm == row.incumbent])
     if total.n < SPREAD_MIN:
         return row.spread
     new, old = spread_of(total, row.document.objective.score_channel), row.spread
@@ -180,10 +178,21 @@ def _off_policy(row: Row, pane: ClosedPane) -> OffPolicy:
 
 
 def _profiles(row: Row, pane: ClosedPane) -> dict[str, Profile]:
-    cells: dict[str, Cell] = {}
+    cells: dict[str, list[Cell]] = {}
+    declared = set(row.document.arm_names)
     for (arm, _), summary in pane.arms.items():
-        if row.document.arm(arm) is not None:
-            add_cell(cells.setdefault(arm, Cell()), summary.cell)
+        if arm in declared:
+            cells.setdefault(arm, []).append(summary.cell)
     channel = row.document.objective.score_channel
-    known = {arm: profile for arm, profile in row.profiles.items() if row.document.arm(arm) is not None}
-    return known | {arm: known.get(arm, Profile()).learned(cells[arm], channel) for arm in sorted(cells)}
+    known = {arm: profile for arm, profile in row.profiles.items() if arm in declared}
+    return known | {arm: known.get(arm, Profile()).learned(_sum(cells[arm]), channel) for arm in sorted(cells)}
+
+
+def _sum(parts: list[Cell]) -> Cell:
+    """The sums of all, without session groups. Only for reading: one alone is itself."""
+    if len(parts) == 1:
+        return parts[0]
+    total = Cell()
+    for part in parts:
+        add_cell_without_groups(total, part)
+    return total

@@ -16,7 +16,7 @@ from app.core.decision import Action, Change
 from app.core.outputs import Output
 from app.core.pacing import paced
 from app.core.row import Row
-from app.core.weights import Mix, reset_if_changed, rewards, reweighed, weights_of
+from app.core.weights import Mix, drawn_rewards, reset_if_changed, rewards, reweighed, weights_of
 
 MATERIAL_POINTS = 0.05
 """A weight that moved more than this since the last decision about weights makes a decision."""
@@ -52,18 +52,19 @@ def reweigh(row: Row, now_s: int) -> tuple[Row, list[Output]]:
 def _within_budget(row: Row, mix: Mix, minute: int, outside: float) -> tuple[Mix, Row, str]:
     """The mix for the next minute, at a price where a budget binds; and what is to be said once it is spent."""
     found, state, said = allowance(row.budgeting, row.document), row.budgeting, ""
-    at_price = None
+    drawn, at_price = drawn_rewards(mix, row.objective, row.service, minute), None
     if found is not None and math.isfinite(found.usd):
         at_price = paced(
             mix, minute, row.objective, found.usd,
             service=row.service, requests_per_minute=outside, known_usd=known_costs(row), urgent=found.last_hour,
+            drawn=drawn,
         )  # fmt: skip
     capped = found is not None and found.spent >= found.budget
     if found is not None and capped and not state.capped:
         said = f"the budget of the {found.period}, {found.budget:.4g} USD, is spent: the cheapest arm serves"
     if at_price is None:
         price = 0.0
-        mix = reweighed(mix, minute, row.objective, service=row.service, requests_per_minute=outside)
+        mix = reweighed(mix, minute, row.objective, service=row.service, requests_per_minute=outside, drawn=drawn)
     else:
         mix, price = at_price
     state = msgspec.structs.replace(state, price=price, capped=capped)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from app.core.stats.moments import ArmSums, add, means_of, overall
+from app.core.stats.moments import mean_cost, overall, total_of
 from app.core.stats.reward import Objective
 from app.core.stats.shrinkage import Table
 from app.core.weights import Mix, chances_of, drawn_rewards, floored
@@ -47,14 +47,15 @@ def paced(
     requests_per_minute: float = 0.0,
     known_usd: Mapping[str, float] | None = None,
     urgent: bool = False,
+    drawn: Table | None = None,
 ) -> tuple[Mix, float] | None:
     """The mix that spends ``allowed_usd`` a request, and its price; None when the best mix costs no more than that.
 
     ``known_usd``: mean cost of arms that had no main traffic yet. ``urgent`` (the period's last hour): no deviation is
-    small enough to wait.
+    small enough to wait. ``drawn``: what ``drawn_rewards`` found for this minute, where it is known.
     """
     costs, traffic = costs_of(mix, known_usd or {}), traffic_of(mix)
-    drawn = drawn_rewards(mix, objective, service, minute)
+    drawn = drawn_rewards(mix, objective, service, minute) if drawn is None else drawn
     solved = solve(mix, drawn, costs, traffic, allowed_usd, requests_per_minute)
     if solved is None:
         return None
@@ -78,9 +79,10 @@ def solve(
         weights = floored(mix, chances_of(drawn - price * costs[:, None, :]), requests_per_minute)
         return Solved(weights, cost_of(weights, costs, traffic), price)
 
-    low, high = at(0.0), at(_ceiling(drawn, costs))
+    low = at(0.0)
     if low.cost_usd <= allowed_usd:
         return None
+    high = at(_ceiling(drawn, costs))
     if high.cost_usd >= allowed_usd:
         cheapest = floored(mix, np.eye(costs.shape[1])[costs.argmin(axis=1)], requests_per_minute, 0.0)
         return Solved(cheapest, cost_of(cheapest, costs, traffic), high.price)
@@ -97,17 +99,13 @@ def costs_of(mix: Mix, known_usd: Mapping[str, float]) -> Table:
     """Mean cost by segment and arm (USD): a segment's around the arm's, an arm's around that of all arms; as
     ``known_usd`` says for an arm without costs.
     """
-    totals = [_sum(arm.sums) for arm in mix.arms]
-    everywhere = overall(_sum(tuple(totals)))
+    totals = [total_of(arm.sums) for arm in mix.arms]
+    everywhere = overall(total_of(totals)).cost
     arms = [
-        means_of(total, everywhere)
-        if total.cost_n or arm.name not in known_usd
-        else msgspec.structs.replace(everywhere, cost=known_usd[arm.name])
+        mean_cost(total, everywhere) if total.cost_n else known_usd.get(arm.name, everywhere)
         for arm, total in zip(mix.arms, totals, strict=True)
     ]
-    return np.array(
-        [[means_of(sums, own).cost for sums in arm.sums] for arm, own in zip(mix.arms, arms, strict=True)]
-    ).T
+    return np.array([[mean_cost(sums, own) for sums in arm.sums] for arm, own in zip(mix.arms, arms, strict=True)]).T
 
 
 def traffic_of(mix: Mix) -> Table:
@@ -128,10 +126,3 @@ def _ceiling(drawn: Table, costs: Table) -> float:
     gaps = np.diff(ordered, axis=1)
     least = float(gaps[gaps > 1e-12].min(initial=np.inf))
     return min(DEAREST, 2.0 * float(np.ptp(drawn)) / least) if np.isfinite(least) else 0.0
-
-
-def _sum(parts: tuple[ArmSums, ...]) -> ArmSums:
-    total = ArmSums()
-    for part in parts:
-        total = add(total, part)
-    return total

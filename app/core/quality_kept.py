@@ -102,13 +102,14 @@ def add_minute(state: QualityKept, judged: list[Judged]) -> QualityKept:
     levels = _levels(state)
     z, zz, guard, residuals, grouped = state.z, state.zz, state.guard, state.residuals, state.grouped
     in_groups, sums, arms = dict[int, float](), dict[int, float](), dict(state.arms)
+    policies: dict[tuple[int, str], _Policy] = {}
     for one in judged:
-        contrast = _contrast(one)
-        level = sum(c * levels.get(arm, levels[""]) for arm, c in sorted(contrast.items()))
+        at = (id(one.shares), one.segment)  # the shares of a version are one object, alive as long as ``judged``
+        policy = policies.get(at) or policies.setdefault(at, _policy(one, levels, rates))
+        contrast, level = policy.contrast, policy.level
         z, zz = z + level * one.requests, zz + level * level * one.requests
         pi = _scored_probability(one, one.arm, rates)
-        baseline = _scored_probability(one, one.shares.baseline, rates)
-        guard += one.requests * contrast[one.shares.baseline] ** 2 / baseline if baseline > 0 else 0.0
+        guard += one.requests * policy.exposure
         if pi <= 0 or not one.scores.n:
             continue
         g, mean = contrast.get(one.arm, 0.0) / pi, levels.get(one.arm, levels[""])
@@ -173,10 +174,21 @@ def _scored_probability(one: Judged, arm: str, rates: tuple[float, float]) -> fl
     return (1 - h) * w * outside + (h * held if arm == one.shares.baseline else 0.0)
 
 
-def _contrast(one: Judged) -> dict[str, float]:
+class _Policy(msgspec.Struct, frozen=True):
+    """What one version does in one segment: c_k, sum_k c_k m_k, and c_b^2 / pi_b (0: the baseline is not scored)."""
+
+    contrast: dict[str, float]
+    level: float
+    exposure: float
+
+
+def _policy(one: Judged, levels: dict[str, float], rates: tuple[float, float]) -> _Policy:
+    base = one.shares.baseline
     contrast = {arm: -w for arm, w in one.shares.weights(one.segment).items()}
-    contrast[one.shares.baseline] = contrast.get(one.shares.baseline, 0.0) + 1.0
-    return contrast
+    contrast[base] = contrast.get(base, 0.0) + 1.0
+    level = sum(c * levels.get(arm, levels[""]) for arm, c in sorted(contrast.items()))
+    scored = _scored_probability(one, base, rates)
+    return _Policy(contrast, level, contrast[base] ** 2 / scored if scored > 0 else 0.0)
 
 
 def _levels(state: QualityKept) -> dict[str, float]:

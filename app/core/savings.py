@@ -44,8 +44,8 @@ class Moments(msgspec.Struct, frozen=True, array_like=True):
     xy: float = 0.0
 
     def __add__(self, other: "Moments") -> "Moments":
-        pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
-        return Moments(*(a + b for a, b in pairs))
+        a, b = self, other
+        return Moments(a.n + b.n, a.x + b.x, a.y + b.y, a.xx + b.xx, a.yy + b.yy, a.xy + b.xy)
 
     @property
     def line(self) -> tuple[float, float]:
@@ -151,17 +151,18 @@ def add_minute(savings: Savings, answered: list[Answered]) -> Savings:
     holdout = savings.holdout or next((one.shares.holdout for one in answered), 0.0)
     grouped_n, grouped_z = dict[int, float](), dict[int, float]()
     plain = savings.held < FIT_MIN
+    router = _Router(savings)
     for one in answered:
         all_ = one.rest + one.held
         if not all_.n:
             continue
-        rest, kept = _plain(one) if plain else (_augmented(savings, one),) * 2
+        rest, kept = _plain(one) if plain else (router.augmented(one),) * 2
         for line, moments, groups in ((rest, one.rest, one.rest_groups), (kept, one.held, one.held_groups)):
             z, zz = z + line.total(moments), zz + line.squares(moments)
             for group, requests, x, y in groups:
                 grouped_n[group] = grouped_n.get(group, 0.0) + requests
                 grouped_z[group] = grouped_z.get(group, 0.0) + line.u * requests + line.v * x + line.g * y
-        guard += 0.0 if plain else all_.n * _exposure(one)
+        guard += 0.0 if plain else all_.n * router.of(one).exposure
         n, held = n + all_.n, held + one.held.n
         held_cost, rest_cost = held_cost + one.held.y, rest_cost + one.rest.y
         arms[one.arm] = arms.get(one.arm, Moments()) + all_
@@ -203,32 +204,54 @@ def _plain(one: Answered) -> tuple[_Line, _Line]:
     return _Line(0.0, 0.0, -1.0 / (1.0 - h)), _Line(0.0, 0.0, 1.0 / h)
 
 
-def _contrast(one: Answered) -> dict[str, float]:
-    """c_k: baseline minus router policy."""
-    contrast = {arm: -w for arm, w in one.shares.weights(one.segment).items()}
-    contrast[one.shares.baseline] = contrast.get(one.shares.baseline, 0.0) + 1.0
-    return contrast
+class _Policy(msgspec.Struct, frozen=True):
+    """What one version does in one segment: ``contrast``: c_k, baseline minus router policy; ``c0`` and ``c1``: the
+    line of sum_k c_k m_k(x); ``exposure``: c_b^2 / p_b, how much a request depends on what few baseline answers show.
+    """
+
+    contrast: dict[str, float]
+    c0: float
+    c1: float
+    exposure: float
 
 
-def _augmented(savings: Savings, one: Answered) -> _Line:
-    contrast = _contrast(one)
-    lines = {arm: _line(savings, arm) for arm in contrast}
-    c0 = sum(contrast[arm] * lines[arm][0] for arm in sorted(contrast))
-    c1 = sum(contrast[arm] * lines[arm][1] for arm in sorted(contrast))
-    g = contrast.get(one.arm, 0.0) / one.shares.probability(one.segment, one.arm)
-    a, b = lines.get(one.arm, (0.0, 0.0))
-    return _Line(c0 - g * a, c1 - g * b, g)
+class _Router:
+    """Policies by version and segment, and the lines of earlier minutes by arm: each is worked out once a minute.
+    Mutable, but for one ``add_minute`` alone.
+    """
 
+    def __init__(self, savings: Savings) -> None:
+        self._everywhere = _others(savings, "").line
+        self._lines = {arm: m.line if m.n >= FIT_MIN else self._everywhere for arm, m in savings.arms.items()}
+        self._policies: dict[tuple[int, str], _Policy] = {}
 
-def _exposure(one: Answered) -> float:
-    """c_b^2 / p_b: how much a request depends on what few baseline answers show."""
-    baseline = one.shares.baseline
-    return _contrast(one)[baseline] ** 2 / one.shares.probability(one.segment, baseline)
+    def of(self, one: Answered) -> _Policy:
+        """The policy ``one`` was answered under. ``Shares`` of a version are one object, alive as long as ``one``."""
+        key = (id(one.shares), one.segment)
+        found = self._policies.get(key)
+        if found is None:
+            found = self._policies[key] = self._policy(one)
+        return found
 
+    def augmented(self, one: Answered) -> _Line:
+        """Z once there are regressions to go by."""
+        policy, (a, b) = self.of(one), self._line(one.arm)
+        g = policy.contrast.get(one.arm, 0.0) / one.shares.probability(one.segment, one.arm)
+        return _Line(policy.c0 - g * a, policy.c1 - g * b, g)
 
-def _line(savings: Savings, arm: str) -> tuple[float, float]:
-    own = savings.arms.get(arm, Moments())
-    return own.line if own.n >= FIT_MIN else _others(savings, "").line
+    def _policy(self, one: Answered) -> _Policy:
+        baseline = one.shares.baseline
+        contrast = {arm: -w for arm, w in one.shares.weights(one.segment).items()}
+        contrast[baseline] = contrast.get(baseline, 0.0) + 1.0
+        c0 = c1 = 0.0
+        for arm in sorted(contrast):
+            a, b = self._line(arm)
+            c0, c1 = c0 + contrast[arm] * a, c1 + contrast[arm] * b
+        exposure = contrast[baseline] ** 2 / one.shares.probability(one.segment, baseline)
+        return _Policy(contrast, c0, c1, exposure)
+
+    def _line(self, arm: str) -> tuple[float, float]:
+        return self._lines.get(arm, self._everywhere)
 
 
 def _others(savings: Savings, but: str) -> Moments:

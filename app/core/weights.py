@@ -11,10 +11,10 @@ import numpy as np
 
 from app.core.cell import Cell
 from app.core.ids import stable_id
-from app.core.stats.moments import ArmSums, Means, add, overall, posterior, sums_of
+from app.core.stats.moments import ArmSums, Means, add, overall, posterior, sums_of, total_of
 from app.core.stats.reward import Objective
 from app.core.stats.shrinkage import Table, shrink
-from app.core.stats.two_window import Bucket, bucket_of, changed_since, keep_newest, pushed
+from app.core.stats.two_window import Bucket, bucket_of, changes, keep_newest, pushed
 
 DRAWS = 256
 FORCED_PULLS = 5
@@ -62,6 +62,8 @@ def with_arms(mix: Mix, arms: tuple[str, ...], segments: tuple[str, ...] = (EVER
     A segment without weights starts with the ``incumbent`` (it has earned its place), or evenly without one. An arm
     that is new starts at weight 0 and gets its forced pulls first.
     """
+    if mix.weights and segments == mix.segments and arms == tuple(arm.name for arm in mix.arms):
+        return mix
     states = {arm.name: arm for arm in mix.arms}
     column = {segment: i for i, segment in enumerate(mix.segments)}
     same = segments == mix.segments
@@ -88,8 +90,9 @@ def reset_if_changed(mix: Mix, minute: int, objective: Objective) -> tuple[Mix, 
 
     An arm that changed has lost its place: no cap slows the way from it.
     """
-    arms = tuple(_reset(arm, minute, objective) for arm in mix.arms)
-    moved = [new.resets != old.resets for new, old in zip(arms, mix.arms, strict=True)]
+    since = changes([(arm.buckets, arm.sums) for arm in mix.arms], objective)
+    arms = tuple(_reset(arm, at, minute) for arm, at in zip(mix.arms, since, strict=True))
+    moved = [at is not None for at in since]
     if not any(moved):
         return mix, ()
     lost = [any(change and weight > 0.5 for change, weight in zip(moved, row, strict=True)) for row in mix.weights]
@@ -106,15 +109,17 @@ def reweighed(
     service: str = "",
     requests_per_minute: float = 0.0,
     detection_minutes: float = DETECTION,
+    drawn: Table | None = None,
 ) -> Mix:
     """The mix with the weights for the next minute; unchanged while no weight would move by ``HYSTERESIS``.
 
     ``requests_per_minute``: main traffic of the service. ``detection_minutes``: time in which an arm that *improved*
-    should have had ``FLOOR_REQUESTS`` requests; the floor never takes over ``FLOOR_TOTAL`` in all.
+    should have had ``FLOOR_REQUESTS`` requests; the floor never takes over ``FLOOR_TOTAL`` in all. ``drawn``: what
+    ``drawn_rewards`` found for this minute, where it is known.
     """
     if not mix.arms:
         return mix
-    chances = best_chances(mix, objective, service, minute)
+    chances = chances_of(drawn_rewards(mix, objective, service, minute) if drawn is None else drawn)
     forced = _forced(mix, requests_per_minute)
     wanted = floored(mix, chances, requests_per_minute, detection_minutes)
     weights, held = [], []
@@ -131,24 +136,19 @@ def weights_of(mix: Mix) -> dict[str, dict[str, float]]:
     return {s: dict(zip(names, row, strict=True)) for s, row in zip(mix.segments, mix.weights, strict=True)}
 
 
-def best_chances(mix: Mix, objective: Objective, service: str, minute: int) -> Table:
-    """P(arm is best), segments x arms, from ``DRAWS`` draws per segment seeded by service, segment and minute."""
-    return chances_of(drawn_rewards(mix, objective, service, minute))
-
-
 def drawn_rewards(mix: Mix, objective: Objective, service: str, minute: int) -> Table:
-    """Draws of the posterior mean rewards, segments x ``DRAWS`` x arms."""
+    """Draws of the posterior mean rewards, segments x ``DRAWS`` x arms, seeded by service and minute. All segments
+    share their standard normals: each weight is as it would be with its own, and nothing compares segments' draws.
+    """
     means, errors = rewards(mix, objective)
     sds = errors * _width(mix)
-    rows = []
-    for s, segment in enumerate(mix.segments):
-        generator = np.random.Generator(np.random.PCG64(int(stable_id(service, segment, minute), 16)))
-        rows.append(means[:, s] + sds[:, s] * generator.standard_normal((DRAWS, len(mix.arms))))
-    return np.array(rows)
+    generator = np.random.Generator(np.random.PCG64(int(stable_id(service, minute), 16)))
+    normals = generator.standard_normal((DRAWS, len(mix.arms)))
+    return np.asarray(means.T[:, None] + sds.T[:, None] * normals)
 
 
 def chances_of(drawn: Table) -> Table:
-    """Share of the draws each arm wins, segments x arms."""
+    """P(arm is best): the share of the draws it wins, segments x arms."""
     best, arms = drawn.argmax(axis=2), drawn.shape[2]
     return np.array([np.bincount(row, minlength=arms) / len(row) for row in best])
 
@@ -181,11 +181,7 @@ def _width(mix: Mix) -> Table:
 
 
 def _prior(mix: Mix) -> Means:
-    total = ArmSums()
-    for arm in mix.arms:
-        for sums in arm.sums:
-            total = add(total, sums)
-    return overall(total)
+    return overall(total_of(sums for arm in mix.arms for sums in arm.sums))
 
 
 def _state(
@@ -223,8 +219,8 @@ def _learned(
     return msgspec.structs.replace(arm, sums=sums, buckets=pushed(arm.buckets, bucket_of(minute, new)))
 
 
-def _reset(arm: ArmState, minute: int, objective: Objective) -> ArmState:
-    at = changed_since(arm.buckets, arm.sums, objective)
+def _reset(arm: ArmState, at: int | None, minute: int) -> ArmState:
+    """``arm`` as its buckets from number ``at`` on know it."""
     if at is None:
         return arm
     newest = arm.buckets[at:]

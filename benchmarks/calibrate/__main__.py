@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.calibrate import ab_rule, anomaly, canary, drift, proof, quantiles, quiet, scorer_worlds
 from benchmarks.calibrate.page import misses, page, section
 from benchmarks.calibrate.report import Effort, Table
+from benchmarks.printing import say
 
 EVIDENCE = Path("docs/evidence")
 PLOTS = "plots"
@@ -57,7 +58,7 @@ def main() -> int:
             missed += _measured(name, make, effort)
     if not given.only or PLOTS in given.only:
         _keep({PLOTS: _plotted(effort)})
-    _say("\n".join([f"{len(missed)} goals missed", *missed]))
+    say("\n".join([f"{len(missed)} goals missed", *missed]))
     return 0
 
 
@@ -67,8 +68,8 @@ def _measured(name: str, make: Callable[[], Table], effort: Effort) -> list[str]
     table = make()
     text = section(table, effort.times, _cpu_s() - used)
     _keep({name: text})
-    _say(text)
-    _say(f"({name}: {time.monotonic() - began:.0f} s on the clock)\n")
+    say(text)
+    say(f"({name}: {time.monotonic() - began:.0f} s on the clock)\n")
     return misses(text)
 
 
@@ -87,11 +88,6 @@ def _keep(measured: dict[str, str]) -> None:
     before = path.read_text() if path.exists() else ""
     order = ["anomaly", *tables(Effort(), None), PLOTS]
     path.write_text(page(before, measured, order))
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 def _cpu_s() -> float:

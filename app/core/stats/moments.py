@@ -4,6 +4,9 @@ Every component has its own number of observations. The prior is the running mea
 (``PRIOR_N``); variances borrow ``PRIOR_DF`` degrees of freedom from all arms. Units: USD, ms, quality in [0, 1].
 """
 
+from collections.abc import Iterable
+from functools import reduce
+
 import msgspec
 
 from app.core.cell import Cell
@@ -61,8 +64,24 @@ def sums_of(cell: Cell, channel: str) -> ArmSums:
 
 def add(a: ArmSums, b: ArmSums) -> ArmSums:
     """Sum of both."""
-    pairs = zip(msgspec.structs.astuple(a), msgspec.structs.astuple(b), strict=True)
-    return ArmSums(*(x + y for x, y in pairs))
+    return ArmSums(
+        a.n + b.n,
+        a.errors + b.errors,
+        a.latency_ms + b.latency_ms,
+        a.log_latency + b.log_latency,
+        a.log_latency_sq + b.log_latency_sq,
+        a.cost_n + b.cost_n,
+        a.cost_usd + b.cost_usd,
+        a.cost_sq + b.cost_sq,
+        a.scores + b.scores,
+        a.quality + b.quality,
+        a.quality_sq + b.quality_sq,
+    )
+
+
+def total_of(parts: Iterable[ArmSums]) -> ArmSums:
+    """Sum of all; of none it is 0."""
+    return reduce(add, parts, ArmSums())
 
 
 def means_of(sums: ArmSums, prior: Means = Means()) -> Means:  # noqa: B008  frozen, so a shared default is safe
@@ -71,15 +90,14 @@ def means_of(sums: ArmSums, prior: Means = Means()) -> Means:  # noqa: B008  fro
     cost, cost_var = _mean(sums.cost_n, sums.cost_usd, sums.cost_sq, prior.cost, prior.cost_var)
     log = sums.log_latency / sums.n if sums.n else 0.0
     _, log_var = _mean(sums.n, sums.log_latency, sums.log_latency_sq, log, prior.log_var)
-    return Means(
-        quality=quality,
-        quality_var=quality_var,
-        cost=cost,
-        cost_var=cost_var,
-        latency=(sums.latency_ms + PRIOR_N * prior.latency) / (sums.n + PRIOR_N),
-        log_var=log_var,
-        errors=(sums.errors + PRIOR_N * prior.errors) / (sums.n + PRIOR_N),
-    )
+    n = sums.n + PRIOR_N
+    latency, errors = (sums.latency_ms + PRIOR_N * prior.latency) / n, (sums.errors + PRIOR_N * prior.errors) / n
+    return Means(quality, quality_var, cost, cost_var, latency, log_var, errors)
+
+
+def mean_cost(sums: ArmSums, prior: float) -> float:
+    """The cost of ``means_of`` alone: posterior mean around ``prior``, USD."""
+    return (sums.cost_usd + PRIOR_N * prior) / (sums.cost_n + PRIOR_N)
 
 
 def overall(sums: ArmSums) -> Means:
@@ -108,14 +126,14 @@ def posterior(sums: ArmSums, prior: Means, objective: Objective) -> Posterior:
 
 def error_of(means: Means, objective: Objective, scores: float, costs: float, n: float) -> float:
     """Variance of the composite of means of so many observations; a component without any adds nothing."""
-    w = objective
-    parts = (
-        ((w.quality * (1.0 - means.errors)) ** 2 * means.quality_var, scores),
-        ((w.quality * means.quality) ** 2 * means.errors * (1.0 - means.errors), n),
-        ((w.cost / w.cost_max_usd) ** 2 * means.cost_var, costs),
-        ((w.latency / w.latency_max_ms) ** 2 * lognormal_variance(means.latency, means.log_var), n),
+    w, m = objective, means
+    of_request = (w.quality * m.quality) ** 2 * m.errors * (1.0 - m.errors)
+    of_request += (w.latency / w.latency_max_ms) ** 2 * lognormal_variance(m.latency, m.log_var)
+    return (
+        ((w.quality * (1.0 - m.errors)) ** 2 * m.quality_var / scores if scores > 0.0 else 0.0)
+        + ((w.cost / w.cost_max_usd) ** 2 * m.cost_var / costs if costs > 0.0 else 0.0)
+        + (of_request / n if n > 0.0 else 0.0)
     )
-    return sum(variance / count for variance, count in parts if count > 0.0)
 
 
 def _mean(n: float, total: float, squares: float, mean: float, variance: float) -> tuple[float, float]:

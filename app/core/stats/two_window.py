@@ -9,14 +9,14 @@ which send an arm harder prompts are not taken for a change of the arm.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.stats.moments import ArmSums, Means, means_of, overall
+from app.core.stats.moments import ArmSums, Means, means_of, overall, total_of
 from app.core.stats.reward import Objective, lognormal_variance
 
 Array = NDArray[np.float64]
@@ -93,18 +93,36 @@ def pushed(buckets: tuple[Bucket, ...], new: Bucket) -> tuple[Bucket, ...]:
 
 def changed_since(buckets: tuple[Bucket, ...], sums: Sequence[ArmSums], objective: Objective) -> int | None:
     """Index of the first bucket after the change, or None. ``sums``: all that is known of the arm, per segment."""
-    counts = [bucket.n for bucket in buckets]
-    if sum(counts) < OLDER_N + COLLAPSE_N:
-        return None
-    before = np.cumsum(counts)[:-1]
-    after = sum(counts) - before
-    candidates = (before >= OLDER_N) & (after >= COLLAPSE_N)
-    if not candidates.any():
-        return None
-    known, older = _Known.of(sums), _Windows.of(buckets)
-    strength = np.where(candidates, _strength(older, older.rest(buckets), known, objective), 0.0)
-    at = int(strength.argmax())
-    return at + 1 if strength[at] > 1.0 else None
+    return changes([(buckets, sums)], objective)[0]
+
+
+def changes(
+    arms: Sequence[tuple[tuple[Bucket, ...], Sequence[ArmSums]]], objective: Objective
+) -> tuple[int | None, ...]:
+    """``changed_since`` of several arms of the same segments, which together cost little more than one."""
+    found: list[int | None] = [None] * len(arms)
+    due = [i for i, (buckets, _) in enumerate(arms) if _may_have_changed(buckets)]
+    if not due:
+        return tuple(found)
+    both, arm, at = _windows([arms[i][0] for i in due])
+    known = [_Known.of(arms[i][1]) for i in due]
+    strength = np.zeros((len(due), BUCKETS + 1))
+    strength[arm, at] = _strength(both, _Levels.of(known, arm), objective)
+    for i, row, best in zip(due, strength, strength.argmax(axis=1).tolist(), strict=True):
+        found[i] = best + 1 if row[best] > 1.0 else None
+    return tuple(found)
+
+
+def _may_have_changed(buckets: tuple[Bucket, ...]) -> bool:
+    """Whether some boundary has enough requests on both sides."""
+    left, before = sum([bucket.n for bucket in buckets]), 0.0
+    if left < OLDER_N + COLLAPSE_N:
+        return False
+    for bucket in buckets[:-1]:
+        before += bucket.n
+        if before >= OLDER_N:
+            return left - before >= COLLAPSE_N
+    return False
 
 
 def keep_newest(buckets: tuple[Bucket, ...], sums: Sequence[ArmSums]) -> tuple[ArmSums, ...]:
@@ -112,8 +130,7 @@ def keep_newest(buckets: tuple[Bucket, ...], sums: Sequence[ArmSums]) -> tuple[A
     stay, its numbers are those of the buckets.
     """
     kept, known = merged(buckets), _Known.of(sums)
-    window = _Windows(*(column.sum(axis=0, keepdims=True) for column in _columns(buckets)))
-    shift = _Shift(*((a - b).item() for a, b in zip(_seen(window, known.arm), known.expected(window), strict=True)))
+    shift = _shift(kept, known)
     costed = kept.cost_n / kept.n if kept.n else 0.0
     return tuple(
         _rebuilt(means, shift, kept.requests[s], kept.scored[s], costed * kept.requests[s])
@@ -130,6 +147,22 @@ class _Shift(NamedTuple):
     errors: float
 
 
+def _shift(window: Bucket, known: "_Known") -> _Shift:
+    """Of one window; 0 for what it has no observations of."""
+    n, scores = max(window.n, 1e-300), max(window.scores, 1e-300)
+    quality = sum(k * m.quality for k, m in zip(window.scored, known.segments, strict=True)) / scores
+    cost, latency, errors = (
+        sum(k * level for k, level in zip(window.requests, levels, strict=True)) / n
+        for levels in zip(*((m.cost, m.latency, m.errors) for m in known.segments), strict=True)
+    )
+    return _Shift(
+        (window.quality / scores if window.scores else known.arm.quality) - quality,
+        (window.cost_usd / window.cost_n if window.cost_n else known.arm.cost) - cost,
+        window.latency_ms / n - latency,
+        window.errors / n - errors,
+    )
+
+
 class _Known(msgspec.Struct, frozen=True):
     """An arm's means: of all its traffic, and per segment (of all its traffic where a segment has none)."""
 
@@ -138,20 +171,41 @@ class _Known(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, sums: Sequence[ArmSums]) -> "_Known":
-        pairs = zip(*(msgspec.structs.astuple(s) for s in sums), strict=True)
-        arm = overall(ArmSums(*map(sum, pairs)))
+        arm = overall(total_of(sums))
         return cls(arm, tuple(means_of(s, arm) for s in sums))
 
-    def expected(self, window: "_Windows") -> tuple[Array, Array, Array, Array]:
-        """Mean quality, cost, latency and error rate of such mixes of segments if nothing changed, by window."""
-        levels = np.array([(m.quality, m.cost, m.latency, m.errors) for m in self.segments])
-        by_score = window.scored @ levels / np.maximum(window.scores, 1e-300)[:, None]
-        by_request = window.requests @ levels / np.maximum(window.n, 1e-300)[:, None]
-        return by_score[:, 0], by_request[:, 1], by_request[:, 2], by_request[:, 3]
+
+class _Levels(NamedTuple):
+    """What is known of the arm of each window: one entry a window, ``latency_var`` of a latency of mean 1;
+    ``segments``: windows x segments x (quality, cost, latency, errors).
+    """
+
+    quality: Array
+    quality_var: Array
+    cost: Array
+    cost_var: Array
+    latency: Array
+    latency_var: Array
+    errors: Array
+    segments: Array
+
+    @classmethod
+    def of(cls, known: Sequence[_Known], arm: "NDArray[np.intp]") -> "_Levels":
+        """``arm``: index into ``known`` of each window."""
+        rows = [
+            (m.quality, m.quality_var, m.cost, m.cost_var, m.latency, lognormal_variance(1.0, m.log_var), m.errors)
+            for m in (one.arm for one in known)
+        ]
+        levels = [[(m.quality, m.cost, m.latency, m.errors) for m in one.segments] for one in known]
+        return cls(*np.array(rows)[arm].T, np.array(levels)[arm])
 
 
-class _Windows(msgspec.Struct, frozen=True):
-    """Sums of one window per boundary between two buckets: boundaries, or boundaries x segments for the counts."""
+PLAIN = 5
+"""Columns of a table of buckets that do not depend on the segments."""
+
+
+class _Windows(NamedTuple):
+    """Sums before and after boundaries between buckets: 2 x windows, the counts x segments besides."""
 
     n: Array
     errors: Array
@@ -163,41 +217,49 @@ class _Windows(msgspec.Struct, frozen=True):
     requests: Array
     scored: Array
 
-    @classmethod
-    def of(cls, buckets: Sequence[Bucket]) -> "_Windows":
-        """Everything before each boundary."""
-        return cls(*(np.cumsum(column, axis=0)[:-1] for column in _columns(buckets)))
 
-    def rest(self, buckets: Sequence[Bucket]) -> "_Windows":
-        """Everything after each boundary, where these are the windows before."""
-        parts = zip(_columns(buckets), msgspec.structs.astuple(self), strict=True)
-        return _Windows(*(column.sum(axis=0) - older for column, older in parts))
-
-
-def _columns(buckets: Sequence[Bucket]) -> Iterator[Array]:
-    plain = np.array([
-        (b.n, b.errors, b.latency_ms, b.cost_n, b.cost_usd, b.scores, b.quality) for b in buckets
+def _windows(arms: Sequence[tuple[Bucket, ...]]) -> "tuple[_Windows, NDArray[np.intp], NDArray[np.intp]]":
+    """Every boundary with enough requests on both sides; its arm, and the last bucket before it."""
+    segments, longest = len(arms[0][0].requests), max(map(len, arms))
+    nothing = (0.0,) * (PLAIN + 2 * segments)
+    table = np.array([
+        [(b.errors, b.latency_ms, b.cost_n, b.cost_usd, b.quality, *b.requests, *b.scored) for b in buckets]
+        + [nothing] * (longest - len(buckets))
+        for buckets in arms
     ])  # fmt: skip
-    yield from plain.T
-    yield np.array([b.requests for b in buckets])
-    yield np.array([b.scored for b in buckets])
+    before = table.cumsum(axis=1)
+    n = before[..., PLAIN : PLAIN + segments].sum(axis=2)
+    arm, at = np.nonzero((n >= OLDER_N) & (n[:, -1:] - n >= COLLAPSE_N))
+    older = before[arm, at]
+    both = np.array([older, before[arm, -1] - older])
+    requests, scored = both[..., PLAIN : PLAIN + segments], both[..., PLAIN + segments :]
+    errors, latency, cost_n, cost, quality = both.transpose(2, 0, 1)[:PLAIN]
+    windows = _Windows(
+        requests.sum(axis=2), errors, latency, cost_n, cost, scored.sum(axis=2), quality, requests, scored
+    )  # fmt: skip
+    return windows, arm, at
 
 
-def _strength(older: _Windows, newest: _Windows, known: "_Known", objective: Objective) -> Array:
+def _strength(both: _Windows, known: _Levels, objective: Objective) -> Array:
     """|z| over what it must exceed to be a change, by boundary."""
-    scored = np.minimum(older.scores, newest.scores) >= SCORES_MIN
-    costed = np.minimum(older.cost_n, newest.cost_n) >= SCORES_MIN
-    few = newest.n < NEWEST_N
     weight = _Weights(
-        np.where(scored, objective.quality, 0.0),
-        np.where(costed, objective.cost / objective.cost_max_usd, 0.0),
+        np.where(both.scores.min(axis=0) >= SCORES_MIN, objective.quality, 0.0),
+        np.where(both.cost_n.min(axis=0) >= SCORES_MIN, objective.cost / objective.cost_max_usd, 0.0),
         objective.latency / objective.latency_max_ms,
     )
-    shift = _residual(newest, known, weight) - _residual(older, known, weight)
-    error = _error(older, known.arm, weight, cautious=False) + np.where(
-        few, _error(newest, known.arm, weight, cautious=True), _error(newest, known.arm, weight, cautious=False)
+    seen = _Seen(
+        both.quality / np.maximum(both.scores, 1.0),
+        both.cost / np.maximum(both.cost_n, 1.0),
+        both.latency / both.n,
+        both.errors / both.n,
     )
-    z = np.abs(shift) / np.sqrt(np.maximum(error, 1e-300))
+    few = both.n[1] < NEWEST_N
+    errors = _error(both, known.quality_var, known, weight, known.latency, known.errors, 1.0)
+    error = errors.sum(axis=0)
+    if few.any():
+        error = np.where(few, errors[0] + _cautious(both, seen, known, weight)[1], error)
+    residual = _residual(both, seen, known, weight)
+    z = np.abs(residual[1] - residual[0]) / np.sqrt(np.maximum(error, 1e-300))
     return np.where(error > 0.0, z / np.where(few, Z_COLLAPSE, Z_CHANGE), 0.0)
 
 
@@ -209,41 +271,53 @@ class _Weights(NamedTuple):
     per_ms: float
 
 
-def _residual(window: _Windows, known: "_Known", weight: _Weights) -> Array:
+class _Seen(NamedTuple):
+    """Means of the windows; anything where there is nothing, as it weighs nothing."""
+
+    quality: Array
+    cost: Array
+    latency: Array
+    errors: Array
+
+
+def _residual(both: _Windows, seen: _Seen, known: _Levels, weight: _Weights) -> Array:
     """Reward of the windows less what their mix of segments explains."""
-    quality, cost, latency, errors = known.expected(window)
-    seen_quality, seen_cost, seen_latency, seen_errors = _seen(window, known.arm)
+    quality = (both.scored * known.segments[..., 0]).sum(axis=2) / np.maximum(both.scores, 1.0)
+    expected = (both.requests[..., None] * known.segments[..., 1:]).sum(axis=2) / both.n[..., None]
     return np.asarray(
-        weight.quality * (seen_quality * (1.0 - seen_errors) - quality * (1.0 - errors))
-        - weight.per_usd * (seen_cost - cost)
-        - weight.per_ms * (seen_latency - latency)
+        weight.quality * (seen.quality * (1.0 - seen.errors) - quality * (1.0 - expected[..., 2]))
+        - weight.per_usd * (seen.cost - expected[..., 0])
+        - weight.per_ms * (seen.latency - expected[..., 1])
     )
 
 
-def _seen(window: _Windows, known: Means) -> tuple[Array, Array, Array, Array]:
-    """Mean quality, cost, latency and error rate; those of the arm where a window has none."""
-    return (
-        np.where(window.scores > 0.0, window.quality / np.maximum(window.scores, 1e-300), known.quality),
-        np.where(window.cost_n > 0.0, window.cost / np.maximum(window.cost_n, 1e-300), known.cost),
-        window.latency / np.maximum(window.n, 1e-300),
-        window.errors / np.maximum(window.n, 1e-300),
-    )
-
-
-def _error(window: _Windows, known: Means, weight: _Weights, *, cautious: bool) -> Array:
-    """Variance of a window's reward. ``cautious``: with the larger of the arm's variances and those the window suggests
-    (scores in [0, 1] vary by m(1 - m) at most, costs and latencies with their size).
+def _cautious(both: _Windows, seen: _Seen, known: _Levels, weight: _Weights) -> Array:
+    """Variance of the windows' rewards with the larger of the arm's variances and those a window suggests (scores in
+    [0, 1] vary by m(1 - m) at most, costs and latencies with their size).
     """
-    quality, cost, slower, failed = _seen(window, known)
-    rises = np.maximum(1.0, cost / known.cost) if cautious and known.cost > 0.0 else np.ones_like(cost)
-    quality_var = np.maximum(known.quality_var, quality * (1.0 - quality) if cautious else 0.0)
-    latency = np.maximum(known.latency, slower if cautious else 0.0)
-    errors = np.maximum(known.errors, np.minimum(0.5, failed) if cautious else 0.0)
-    of_quality = (weight.quality * (1.0 - errors)) ** 2 * quality_var / np.maximum(window.scores, 1e-300)
-    of_errors = (weight.quality * known.quality) ** 2 * errors * (1.0 - errors) / np.maximum(window.n, 1e-300)
-    of_cost = (weight.per_usd * rises) ** 2 * known.cost_var / np.maximum(window.cost_n, 1e-300)
-    of_latency = weight.per_ms**2 * latency**2 * lognormal_variance(1.0, known.log_var) / np.maximum(window.n, 1e-300)
-    return np.asarray(of_quality + of_errors + of_cost + of_latency)
+    quality_var = np.maximum(known.quality_var, seen.quality * (1.0 - seen.quality))
+    latency, errors = np.maximum(known.latency, seen.latency), np.maximum(known.errors, np.minimum(0.5, seen.errors))
+    rises = np.where(known.cost > 0.0, np.maximum(1.0, seen.cost / np.maximum(known.cost, 1e-300)), 1.0)
+    return _error(both, quality_var, known, weight, latency, errors, rises)
+
+
+def _error(
+    both: _Windows,
+    quality_var: Array,
+    known: _Levels,
+    weight: _Weights,
+    latency: Array,
+    errors: Array,
+    rises: Array | float,
+) -> Array:
+    """Variance of the windows' rewards at these levels; ``rises``: of the cost."""
+    of_request = (weight.quality * known.quality) ** 2 * (errors * (1.0 - errors))
+    of_request = of_request + weight.per_ms**2 * latency**2 * known.latency_var
+    return np.asarray(
+        (weight.quality * (1.0 - errors)) ** 2 * quality_var / np.maximum(both.scores, 1.0)
+        + (weight.per_usd * rises) ** 2 * known.cost_var / np.maximum(both.cost_n, 1.0)
+        + of_request / both.n
+    )
 
 
 def _rebuilt(means: Means, shift: _Shift, n: float, scores: float, cost_n: float) -> ArmSums:
