@@ -15,6 +15,7 @@ import numpy as np
 
 from app.core.document import Arm, Segments, ServiceDocument, completed
 from app.core.document.limits import Budget
+from app.core.merge import KeptRow, encode_row
 from app.core.pane import ClosedPane
 from app.core.row import Row, Tick
 from app.core.service import step
@@ -66,7 +67,7 @@ def lived(shape: Shape, warm: int, timed: int, seed: int = 1) -> Lived:
             service.ms.clear()
         _pass(service, shape)
         if minute >= warm:
-            largest = max(largest, len(kept_bytes(service.row)))
+            largest = max(largest, len(encode_row(KeptRow(0, {}, service.row))))
     began = time.process_time()
     step(service.row, Tick(), service.now_s)
     return Lived(service.ms, 1e3 * (time.process_time() - began), service.row, service.newest, largest)
@@ -84,11 +85,6 @@ class Timed(Service):
         self.newest, began = pane, time.process_time()
         super().stepped(pane)
         self.ms.append(1e3 * (time.process_time() - began))
-
-
-def kept_bytes(row: Row) -> bytes:
-    """The changelog value of ``row``."""
-    return msgspec.msgpack.encode(row)
 
 
 def _document(shape: Shape) -> ServiceDocument:

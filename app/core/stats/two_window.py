@@ -197,7 +197,8 @@ class _Levels(NamedTuple):
             for m in (one.arm for one in known)
         ]
         levels = [[(m.quality, m.cost, m.latency, m.errors) for m in one.segments] for one in known]
-        return cls(*np.array(rows)[arm].T, np.array(levels)[arm])
+        quality, quality_var, cost, cost_var, latency, latency_var, errors = np.array(rows)[arm].T
+        return cls(quality, quality_var, cost, cost_var, latency, latency_var, errors, np.array(levels)[arm])
 
 
 PLAIN = 5

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from app.core.stats.moments import ArmSums, add
 from app.core.stats.reward import Objective
-from app.core.stats.two_window import BUCKET_N, BUCKETS, Bucket, bucket_of, changed_since, keep_newest, pushed
+from app.core.stats.two_window import (
+    BUCKET_N,
+    BUCKETS,
+    Bucket,
+    bucket_of,
+    changed_since,
+    changes,
+    keep_newest,
+    pushed,
+)
 
 pytestmark = pytest.mark.simulation
 
@@ -103,3 +112,18 @@ def test_buckets_stay_bounded_and_lose_no_request(counts: list[int]) -> None:
     assert len(buckets) <= BUCKETS
     assert sum(b.n for b in buckets) == sum(b.errors for b in buckets) == sum(counts)
     assert all(b.n >= BUCKET_N for b in buckets[:-1])
+
+
+def test_arms_tested_together_are_judged_as_each_alone() -> None:
+    rng, found = np.random.default_rng(3), set()
+    for kind in range(12):
+        arms = [Arm(2) for _ in range(4)]
+        for at in range(30):
+            for i, arm in enumerate(arms):
+                level = 0.9 - 0.4 * (at > 25 and (kind + i) % 2)
+                if at >= 8 * i or i == 3:  # of different age; the last has next to nothing
+                    arm.feed(minute(rng, (60, 20) if i < 3 else (1, 0), (level, level - 0.1)))
+        alone = tuple(changed_since(arm.buckets, arm.sums, OBJECTIVE) for arm in arms)
+        assert changes([(arm.buckets, arm.sums) for arm in arms], OBJECTIVE) == alone
+        found |= {at is None for at in alone}
+    assert found == {True, False}
