@@ -8,19 +8,19 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import packages_distributions
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
+from app.cli.finding import Finding
 from app.cli.options import Options
 from app.cli.output import json_option, write_columns, write_json
 from app.cli.version import versions
 
 if TYPE_CHECKING:
-    from app.adapters.kafka.admin import TopicAdmin
-    from app.settings import Loaded, Settings
+    from app.settings import Loaded
 
 PINNED = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
 """The batch lane reads these libraries' internals: other versions are not known to be exact."""
@@ -28,16 +28,8 @@ PINNED = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0"}
 UNUSED = ("REDIS_URL", "POSTGRES_URL", "DATABASE_URL")
 """Variables of the platform's manifests for stores the optimizer does without: its state is the log."""
 
-KAFKA_WITHIN_S = 5.0
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """The result of one check; ``mend`` says what to do when it is not ok."""
-
-    check: str
-    result: Literal["ok", "warning", "broken"]
-    found: str
-    mend: str = ""
+NAMES = ("app", "agents", "tables")
+"""Our packages: short names, which others have, too."""
 
 
 @click.command
@@ -58,11 +50,14 @@ def doctor(options: Options, *, as_json: bool) -> int:
 
 def examine(options: Options) -> Iterator[Finding]:
     """Every check, cheapest first; those that need usable settings are left out when there are none."""
+    from app.cli.doctor_broker import broker
+    from app.cli.doctor_http import around
     from app.settings import SettingsError
 
     yield python_version(sys.version_info[:3])
     yield from pinned_versions(versions())
-    yield import_names(packages_distributions().get("agents", []))
+    yield import_names(packages_distributions())
+    yield imported_from({name: origin(name) for name in NAMES})
     yield from unused_variables(os.environ)
     yield local_kafka()
     try:
@@ -75,6 +70,7 @@ def examine(options: Options) -> Iterator[Finding]:
     yield from unread_settings(loaded)
     yield state_folder(Path(settings.state.dir))
     yield from broker(settings, options.command("topics", "apply"))
+    yield from around(settings)
 
 
 def python_version(version: tuple[int, ...]) -> Finding:
@@ -92,13 +88,33 @@ def pinned_versions(found: dict[str, str]) -> Iterator[Finding]:
             yield Finding(package, "broken", found[package], f"install exactly {wanted}: `make setup` does")
 
 
-def import_names(distributions: list[str]) -> Finding:
-    """openai-agents has a package ``agents``, too: whichever was installed last wins, and the other breaks."""
-    others = sorted(set(distributions) - {"llm-auto-optimizer"})
-    if others:
+def import_names(provided: Mapping[str, list[str]]) -> Finding:
+    """openai-agents has a package ``agents``, too: whichever was installed last wins, and the other breaks.
+
+    ``provided``: top-level package -> the distributions that have one of that name.
+    """
+    others = {name: sorted(set(provided.get(name, ())) - {"llm-auto-optimizer"}) for name in NAMES}
+    clashes = [f"{', '.join(found)} also provides the package `{name}`" for name, found in others.items() if found]
+    if clashes:
         mend = "give the optimizer an environment of its own (`make setup`), never a shared one"
-        return Finding("import names", "broken", f"{', '.join(others)} also provides the package `agents`", mend)
-    return Finding("import names", "ok", "no other package provides `agents`")
+        return Finding("import names", "broken", "; ".join(clashes), mend)
+    return Finding("import names", "ok", f"no other package provides {', '.join(NAMES)}")
+
+
+def origin(name: str) -> Path | None:
+    """The folder that holds the package ``name`` as Python finds it; None when there is none."""
+    found = find_spec(name)
+    return Path(found.origin).parent.parent if found is not None and found.origin else None
+
+
+def imported_from(folders: Mapping[str, Path | None]) -> Finding:
+    """All of ours must come from one place; a folder `agents` where the program was started would hide ours."""
+    home = folders["app"]
+    strange = [f"`{name}` comes from {folder}" for name, folder in folders.items() if folder != home]
+    if strange:
+        mend = f"start it from another folder, and unset PYTHONPATH: `app` comes from {home}"
+        return Finding("import path", "broken", "; ".join(strange), mend)
+    return Finding("import path", "ok", str(home))
 
 
 def unused_variables(env: Mapping[str, str]) -> Iterator[Finding]:
@@ -132,25 +148,3 @@ def state_folder(folder: Path) -> Finding:
     if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
         return Finding("state.dir", "ok", str(folder))
     return Finding("state.dir", "broken", f"{folder} cannot be written", "choose another with --set state.dir=FOLDER")
-
-
-def broker(settings: "Settings", command: str) -> Iterator[Finding]:
-    """Whether Kafka answers, and whether its topics are as a worker needs them."""
-    from app.adapters.kafka.admin import AdminError, KafkaAdmin
-
-    try:
-        yield from topics_of(settings, KafkaAdmin(settings, KAFKA_WITHIN_S), command)
-    except AdminError as error:
-        yield Finding("kafka", "broken", f"no answer from {settings.kafka.bootstrap_servers}", str(error))
-
-
-def topics_of(settings: "Settings", admin: "TopicAdmin", command: str) -> Iterator[Finding]:
-    from app.adapters.kafka.admin import check, refusal
-
-    kind = "mock cluster" if admin.is_mock() else "broker"
-    wrong = check(settings, admin)
-    yield Finding("kafka", "ok", f"the {kind} at {settings.kafka.bootstrap_servers} answers")
-    if wrong:
-        yield Finding("topics", "broken", f"{len(wrong)} missing or wrong", refusal(wrong, command))
-    else:
-        yield Finding("topics", "ok", "as declared")
