@@ -17,7 +17,7 @@ SKEW_S = 5.0
 """More than this between two clocks is said; records take far less from the broker to here."""
 KNOWN_SINCE = ((75, "3.8"), (71, "3.7"), (65, "3.0"), (60, "2.8"), (48, "2.6"), (45, "2.4"), (44, "2.3"))
 """Requests of Kafka's protocol by the version that brought them. 44: IncrementalAlterConfigs, which we need."""
-PRODUCE, NEEDED = 0, 44
+FETCH, NEEDED = 1, 44
 
 
 def broker(settings: "Settings", command: str) -> Iterator[Finding]:
@@ -59,7 +59,7 @@ def version_of(requests: Mapping[int, tuple[int, int]]) -> Finding:
     if NEEDED not in requests:
         return Finding("kafka version", "broken", "older than 2.3", "use Kafka 2.3 or newer; 3.x and 4.x are tested")
     since = next(version for request, version in KNOWN_SINCE if request in requests)
-    if requests.get(PRODUCE, (0, 0))[0] >= 3:  # the oldest versions of requests went with 4.0
+    if requests.get(FETCH, (0, 0))[0] >= 4:  # the oldest versions of requests went with 4.0
         since = "4.0"
     return Finding("kafka version", "ok", f"{since} or newer, by the requests it knows")
 

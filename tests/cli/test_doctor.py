@@ -98,7 +98,7 @@ def test_broken_settings_are_a_finding_and_end_the_questions(capsys: pytest.Capt
         ({}, "ok", "the broker does not say"),
         ({0: (0, 3), 18: (0, 2)}, "broken", "older than 2.3"),
         ({0: (0, 9), 44: (0, 1), 60: (0, 1)}, "ok", "2.8 or newer"),
-        ({0: (3, 13), 44: (0, 1), 75: (0, 0)}, "ok", "4.0 or newer"),
+        ({1: (4, 18), 44: (0, 1), 75: (0, 0)}, "ok", "4.0 or newer"),
     ],
 )
 def test_the_version_is_told_by_the_requests_a_broker_knows(requests, result, found):

@@ -19,7 +19,8 @@ async def _requests_known(kafka: Kafka, within_s: float) -> Mapping[int, tuple[i
     client = AIOKafkaClient(**aiokafka_connection(kafka))
     try:
         await asyncio.wait_for(client.bootstrap(), within_s)
-        return next((connection._versions for connection in client._conns.values() if connection._versions), {})
+        connection = await client._get_conn(client.get_random_node())
+        return connection._versions if connection is not None else {}
     except (KafkaError, TimeoutError):
         return {}
     finally:

@@ -14,6 +14,7 @@ Place = tuple[str, int]
 """Topic and partition."""
 OFFSET_BEGINNING = -2
 METADATA_TIMEOUT_S = 10.0
+LEADER_PAUSE_S = 0.2
 QUIET = 2
 """What fails comes back as an error of the call; librdkafka would repeat it on standard error."""
 
@@ -93,9 +94,9 @@ class Subscriber:
         ``cached``: as the last fetch said, without asking; negative where nothing was fetched yet.
         """
         return {
-            (place.topic, place.partition): self._consumer.get_watermark_offsets(
-                place, METADATA_TIMEOUT_S, cached=cached
-            )
+            (place.topic, place.partition): self._consumer.get_watermark_offsets(place, cached=True)
+            if cached
+            else self._ends(place)
             for place in self._partitions
         }
 
@@ -123,11 +124,27 @@ class Subscriber:
                     left.discard((record.topic(), record.partition()))
 
     def _only_newest(self, place: Any, tail: int) -> None:
-        low, high = self._consumer.get_watermark_offsets(place, METADATA_TIMEOUT_S, cached=False)
+        low, high = self._ends(place)
         place.offset = max(low, high - tail)
         self.ahead += high - place.offset
         if place.offset > low:
             self.cut.add(place.topic)
+
+    def _ends(self, place: Any) -> tuple[int, int]:
+        """First offset and end of a partition. Right after a topic was made its leader may not be known yet."""
+        from confluent_kafka import KafkaException
+
+        give_up_s = time.monotonic() + METADATA_TIMEOUT_S
+        while True:
+            try:
+                found: tuple[int, int] = self._consumer.get_watermark_offsets(place, METADATA_TIMEOUT_S, cached=False)
+                return found
+            except KafkaException as error:
+                if time.monotonic() > give_up_s:
+                    raise SubscribeError(
+                        f"{place.topic}-{place.partition}: {error.args[0].str()}; see `llm-optimizer doctor`"
+                    ) from error
+            time.sleep(LEADER_PAUSE_S)
 
     def _records(self, limit: int, timeout_s: float) -> list[Any]:
         """Records and ends of partitions. ``consume`` alone would wait for ``limit`` of them."""
