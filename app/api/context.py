@@ -71,7 +71,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An answer with more than a body. ``media`` other than JSON: ``body`` is text.
+    """An answer with more than a body. ``media`` other than JSON: ``body`` is text, or bytes.
 
     ``chunks``: an asynchronous generator of bytes, of an answer that goes on; it has no body then.
     """

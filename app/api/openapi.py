@@ -133,6 +133,8 @@ def _headers(route: Route) -> Iterable[dict[str, Any]]:
 
 def _responses(route: Route, answer: Any) -> dict[str, Any]:
     schema = answer if answer is not None else {"type": "string"}
+    if route.returns is bytes:
+        schema = {"type": "string", "format": "binary"}
     good = {"description": route.summary, "content": {route.media: {"schema": schema}}}
     found = {str(route.status): good}
     common = (400, 429, 500, 503) if route.right is None else (400, 401, 403, 429, 500, 503)

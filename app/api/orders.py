@@ -23,6 +23,7 @@ RIGHT: dict[Verb, Right] = {
     "configure": "administer",
     "set-mode": "administer",
     "rebaseline": "administer",
+    "experiment.start": "administer",
 }
 """What an order needs; every other one needs ``operate``."""
 MAX_REMEMBERED = 10_000

@@ -211,12 +211,15 @@ class Server:
 
 def respond(request: web.Request, reply: Reply) -> web.Response:
     """A success, with its ETag; 304 for a GET whose caller has it already."""
-    body = reply.body.encode() if isinstance(reply.body, str) else msgspec.json.encode(reply.body)
+    packed = isinstance(reply.body, bytes)
+    text = reply.body if packed or not isinstance(reply.body, str) else reply.body.encode()
+    body: bytes = text if isinstance(text, bytes) else msgspec.json.encode(text)
     etag = etag_of(body)
     headers = {"ETag": etag, **reply.headers} if request.method == "GET" else dict(reply.headers)
     if request.method == "GET" and etag in _tags(request.headers.get("If-None-Match", "")):
         return web.Response(status=304, headers=headers)
-    return web.Response(body=body, status=reply.status, content_type=reply.media, charset="utf-8", headers=headers)
+    charset = None if packed else "utf-8"
+    return web.Response(body=body, status=reply.status, content_type=reply.media, charset=charset, headers=headers)
 
 
 def etag_of(body: bytes) -> str:

@@ -43,7 +43,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
 )
 HIDDEN = frozenset({"histogram"})
 """Columns that mean nothing outside: packed bytes."""
-FORMATS = ("csv", "jsonl")
+FORMATS = ("csv", "jsonl", "parquet")
 
 
 @click.command
@@ -69,7 +69,7 @@ def export(
         raise click.BadParameter(f"{form!r}: choose from {', '.join(FORMATS)}", param_hint="--format")
     with glance(options, *wanted.roles, newest=dict.fromkeys(wanted.roles, EVERYTHING)) as filled:
         rows = _rows(filled.model, wanted, service, after)
-        written = _write(rows, form, into)
+        written = _write_parquet(rows, table, into) if form == "parquet" else _write(rows, form, into)
     if into is not None:
         click.echo(f"{into}: {written:,} rows of {table}", err=True)
 
@@ -99,6 +99,18 @@ def plain(row: Mapping[str, Any]) -> dict[str, Any]:
         else:
             found[name] = value
     return found
+
+
+def _write_parquet(rows: Iterable[dict[str, Any]], table: str, into: Path | None) -> int:
+    from app.adapters.readmodel.parquet import ParquetError, columns_of_row, write_parquet
+
+    if into is None:
+        raise click.BadParameter("Parquet is no text: name a file with --into", param_hint="--format")
+    try:
+        with into.open("wb") as stream:
+            return write_parquet(rows, columns_of_row(TABLES[table].select), stream)
+    except (OSError, ParquetError) as error:
+        raise click.ClickException(f"cannot write {into}: {error}") from None
 
 
 def _write(rows: Iterable[dict[str, Any]], form: str, into: Path | None) -> int:

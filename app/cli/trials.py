@@ -1,9 +1,8 @@
 """`trials` and `experiment create|list|stop`: what is tried against what serves, and what came of it."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from app.cli.control import actor_option, me, reason_option, send
 from app.cli.options import Options
@@ -11,7 +10,8 @@ from app.cli.output import json_option, write_columns, write_json
 from app.cli.reading import glance
 
 if TYPE_CHECKING:
-    from app.adapters.readmodel.answers import DecisionEvent, Trial
+    from app.adapters.readmodel.answers import Trial
+    from app.adapters.readmodel.experiments import Experiment
     from app.core.document import ServiceDocument
 
 MAX_EXPERIMENTS = 20_000
@@ -106,31 +106,16 @@ def check(service: str, document: "ServiceDocument | None", arms: tuple[str, ...
         )
 
 
-class Experiment(msgspec.Struct, frozen=True):
-    """One experiment as it was told. ``duration_hours``, ``winner``, ``conclusion``: None while it runs."""
-
-    experiment_id: str
-    service: str
-    name: str
-    status: Literal["running", "completed", "aborted"]
-    began: str
-    arms: list[str]
-    hypothesis: str
-    duration_hours: float | None
-    winner: str | None
-    conclusion: str | None
-
-
 @experiment.command("list")
 @click.option("--service", default="", help="Only of this service.")
 @json_option
 @click.pass_obj
 def list_(options: Options, service: str, *, as_json: bool) -> None:
     """List experiments, the newest last: what is tried, who won and why."""
+    from app.adapters.readmodel.experiments import TYPES, experiments
     from app.adapters.readmodel.paging import Wanted
-    from app.core.outputs import EXPERIMENT_COMPLETED, EXPERIMENT_STARTED
 
-    wanted = Wanted().where("service = ?", service).one_of("type", (EXPERIMENT_STARTED, EXPERIMENT_COMPLETED))
+    wanted = Wanted().where("service = ?", service).one_of("type", TYPES)
     with glance(options, "optimizations") as filled:
         found = experiments(filled.model.newest_events(wanted, MAX_EXPERIMENTS))
     if as_json:
@@ -142,37 +127,7 @@ def list_(options: Options, service: str, *, as_json: bool) -> None:
         click.echo("no experiments yet: `llm-optimizer experiment create SERVICE --arm ARM` orders one")
 
 
-def experiments(events: "list[DecisionEvent]") -> list[Experiment]:
-    """From what was told, oldest first; one whose beginning is not there any more is left out."""
-    begun: dict[str, dict[str, Any]] = {}
-    for event in events:
-        identity = str(event.data.get("experiment_id", ""))
-        if event.data.get("status") == "running":
-            begun.setdefault(identity, {"began": event.time, **event.data})
-        elif identity in begun:
-            begun[identity] |= {key: event.data.get(key) for key in _ENDED}
-    return [_experiment(identity, data) for identity, data in begun.items()]
-
-
-_ENDED = ("status", "duration_hours", "winner", "conclusion")
-
-
-def _experiment(identity: str, data: dict[str, Any]) -> Experiment:
-    return Experiment(
-        identity,
-        str(data.get("service", "")),
-        str(data.get("experiment_name", "")),
-        data["status"],
-        data["began"],
-        [str(variant.get("variant_id", "")) for variant in data.get("variants") or []],
-        str(data.get("hypothesis", "")),
-        data.get("duration_hours"),
-        (data.get("winner") or {}).get("variant_id"),
-        data.get("conclusion"),
-    )
-
-
-def _row(one: Experiment) -> tuple[object, ...]:
+def _row(one: "Experiment") -> tuple[object, ...]:
     return (
         one.experiment_id[:12], one.service, one.name or "-", one.status, one.began[:19], ", ".join(one.arms),
         one.winner or "-", one.conclusion or "-",

@@ -1,14 +1,17 @@
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from app.adapters.codec.encode import encode_output
 from app.core.assign import assign
 from app.core.ids import receipt_of
-from tests.adapters.readmodel.worlds import document, outputs
+from tests.adapters.readmodel.worlds import TOPICS, command_record, document, outputs, seen
 from tests.api.harness import api, world
+from tests.core.loop import START_S
 
 
 @pytest.fixture(scope="module")
@@ -133,10 +136,18 @@ async def test_an_experiment_adds_its_arms_to_the_document(model):
     async with api(model) as running:
         asked = {"service": "chat", "name": "tiny", "variants": [
             {"variant_id": "big"}, {"variant_id": "tiny", "configuration": {"model": "gpt-tiny"}}]}  # fmt: skip
-        status, body, _ = await running.post("/experiments", asked)
+        status, body, headers = await running.post("/experiments", asked, headers={"Idempotency-Key": "k"})
         assert (status, body["status"], body["arms_added"]) == (201, "created", ["tiny"])
-        sent = running.log.sent[0][0].args.document
-        assert [arm.name for arm in sent.arms] == [*(arm.name for arm in document().arms), "tiny"]
+        (configure, _, _), (start, identity, _) = running.log.sent
+        assert [arm.name for arm in configure.args.document.arms] == [*(arm.name for arm in document().arms), "tiny"]
+        assert (start.command, start.args.arms, start.args.name) == ("experiment.start", ("tiny",), "tiny")
+        assert headers["Location"].endswith(body["experiment_id"]) and body["experiment_id"] == identity
+        again = await running.post("/experiments", asked, headers={"Idempotency-Key": "k"})
+        assert (again[0], again[1]["experiment_id"], len(running.log.sent)) == (201, identity, 2)
+        other = {**asked, "variants": [{"variant_id": "small", "configuration": {"model": "other"}}]}
+        assert (await running.post("/experiments", other))[1]["error"] == "arm_exists"
+        alone = {**asked, "variants": [{"variant_id": "big"}]}
+        assert (await running.post("/experiments", alone))[1]["error"] == "nothing_to_try"
         status, body, _ = await running.post("/experiments", {**asked, "duration_hours": 5})
         assert (status, body["details"]) == (422, {"fields": ["duration_hours"]})
 
@@ -254,3 +265,98 @@ async def test_what_the_readme_asks_is_answered(model, line):
         more = {"data": data, "headers": {"Content-Type": "application/json"}} if data else {}
         status, _, _ = await running.ask("POST" if data else "GET", path, **more)
         assert status in {200, 202}
+
+
+async def test_an_experiment_is_followed_from_its_order_to_its_end(tmp_path):
+    from app.adapters.readmodel.experiments import identity_of, refusal_of
+    from app.core.commands import Command, ExperimentStart
+    from app.core.outputs import EXPERIMENT_COMPLETED, EXPERIMENT_STARTED, REFUSED, Output
+
+    model = world(tmp_path)
+    topic = TOPICS.commands
+    for offset in (10, 11, 12):
+        args = ExperimentStart(arms=("small",), name=f"try {offset}")
+        model.store.take(
+            [command_record(Command(service="chat", command="experiment.start", args=args, actor="ana"), offset)]
+        )
+    one, two = (identity_of(topic, 0, offset, "chat") for offset in (10, 11))
+
+    def told(type_: str, identity: str, offset: int, **data: object) -> None:
+        body = msgspec.json.encode({"service": "chat", "experiment_id": identity, **data})
+        headers = encode_output(Output("optimizations", type_, f"{type_}-{offset}", "chat", START_S, body)).headers
+        model.store.take([seen("optimizations", offset, body, headers)])
+
+    told(EXPERIMENT_STARTED, one, 900, status="running", experiment_name="try 10", variants=[{"variant_id": "big"}])
+    told(EXPERIMENT_STARTED, two, 901, status="running", experiment_name="try 11")
+    won = {"variant_id": "small", "improvement_metrics": {"quality_score": 0.02}}
+    told(EXPERIMENT_COMPLETED, two, 902, status="completed", winner=won, conclusion="small is better")
+    told(REFUSED, "", 903, decision_id=refusal_of(topic, 0, 12, "chat"), rationale="frozen", action="refuse")
+    async with api(model) as running:
+        listed = (await running.get("/experiments"))[1]["experiments"]
+        assert [(e["experiment_id"], e["status"], e["improvement_percentage"]) for e in listed] == [
+            (two, "completed", 2.0),
+            (one, "running", None),
+        ]
+        assert len((await running.get("/experiments?status=running"))[1]["experiments"]) == 1
+        states = [(await running.get(f"/experiments/order-{n}"))[1] for n in (10, 11, 12)]
+        assert [state["status"] for state in states] == ["running", "completed", "failed"]
+        assert (states[0]["experiment_id"], states[2]["conclusion"]) == (one, "frozen")
+        assert (await running.get(f"/experiments/{one}"))[1]["name"] == "try 10"
+        assert (await running.get("/experiments/order-0"))[0] == 404
+        status, body, _ = await running.post("/experiments/order-10/stop", {"reason": "enough"})
+        assert (status, body["command"]) == (202, "experiment.stop")
+        assert running.log.sent[0][0].args.experiment_id == one
+        assert (await running.post("/experiments/order-12/stop", {}))[0] == 409
+    model.store.close()
+
+
+async def test_a_strategy_is_registered_by_an_order_of_the_document(model):
+    async with api(model) as running:
+        asked = {"service": "chat", "strategy_id": "cost_performance_scoring", "configuration": {"choose": "knee"}}
+        status, body, _ = await running.post("/optimization/strategies", asked)
+        assert (status, body["status"], body["validation"]) == (201, "registered", "passed")
+        plan = running.log.sent[0][0].args.document.strategy
+        assert (plan.name, plan.choose) == ("cost_performance_scoring", "knee")
+        for wrong, status in (
+            ({"strategy_id": "prompt-compression-v1"}, 400), ({"configuration": {"chose": "knee"}}, 400),
+            ({"webhook_url": "https://evil.test"}, 422), ({"service": "nobody"}, 404),
+        ):  # fmt: skip
+            assert (await running.post("/optimization/strategies", {**asked, **wrong}))[0] == status, wrong
+        assert len(running.log.sent) == 1
+
+
+async def test_a_decision_is_decided_again_with_other_settings(model):
+    async with api(model) as running:
+        decided = (await running.get("/decisions?status=decided&action=open-trial&limit=1"))[1]["decisions"][0]
+        path = f"/decisions/{decided['decision_id']}/what-if"
+        status, same, _ = await running.post(path, {})
+        assert (status, same["after"][0]["decision_id"]) == (200, decided["decision_id"])
+        assert same["before"] == decided["data"]
+        status, other, _ = await running.post(path, {"settings": {"trial.steps": [5, 100]}})
+        assert status == 200 and other["document"]["trial"]["steps"] == [5, 100]
+        assert other["after"][0]["split"]["trial"]["share"] == 0.05
+        assert (await running.post(path, {"settings": {"mode": "loud"}}))[0] == 400
+        assert (await running.post(path, {"settings": {"arms.nobody.model": "x"}}))[0] == 422
+        assert (await running.post("/decisions/none/what-if", {}))[0] == 404
+        assert running.log.sent == []
+
+
+async def test_closed_windows_come_as_parquet_with_the_rows_of_the_csv(model, monkeypatch):
+    import io
+
+    import pyarrow.parquet as pq
+
+    async with api(model) as running:
+        _, text, _ = await running.get("/services/chat/aggregates.csv")
+        status, raw, headers = await running.get("/services/chat/aggregates.parquet")
+        table = pq.read_table(io.BytesIO(raw))
+        assert (status, headers["Content-Type"]) == (200, "application/vnd.apache.parquet")
+        lines = text.decode().splitlines()
+        assert table.column_names == lines[0].split(",")
+        assert table.num_rows == len(lines) - 1 > 0
+        assert sum(table["count"].to_pylist()) == sum(int(line.split(",")[7]) for line in lines[1:])
+        for name in ("pyarrow", "pyarrow.parquet"):
+            monkeypatch.setitem(sys.modules, name, None)
+        status, body, _ = await running.get("/services/chat/aggregates.parquet")
+        assert (status, body["error"]) == (501, "not_installed")
+        assert "llm-auto-optimizer[parquet]" in body["detail"]

@@ -103,7 +103,8 @@ async def test_each_method_answers_a_foreign_client(model):
             "CreateExperiment", {"service": "chat", "name": "t", "experiment_id": "x", "variants": variants}
         )
         assert (made["status"], made["arms_added"]) == ("created", ["tiny"])
-        (command, _, _) = parts.orders._log.sent[0]
+        (command, _, _), (start, _, _) = parts.orders._log.sent
+        assert (start.command, start.args.arms) == ("experiment.start", ("tiny",))
         assert command.args.document.arms[-1].parameters == {"max_tokens": 512}
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await client.ask("OptimizePrompt", {"prompt": "x"})

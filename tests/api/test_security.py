@@ -67,7 +67,7 @@ def bearer(token):
 
 
 EXAMPLES = {
-    "service": "chat", "decision_id": "x", "trial_id": "x", "command_id": "x",
+    "service": "chat", "experiment_id": "x", "decision_id": "x", "trial_id": "x", "command_id": "x",
 }  # fmt: skip
 BODIES = {
     "/commands": {"service": "chat", "command": "pause"},
@@ -77,6 +77,7 @@ BODIES = {
     "/optimize/model-selection": {"service": "chat"},
     "/optimize/prompt": {"prompt": "x", "optimization_type": "compression"},
     "/events": [],
+    "/optimization/strategies": {"service": "chat", "strategy_id": "hybrid"},
 }
 NEEDS = {"/commands": "operate", "/decisions/{decision_id}/approve": "read", "/experiments": "administer"}
 CLOSED = [route for route in ROUTES if route.right is not None]

@@ -4,6 +4,7 @@ import csv
 import io
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
@@ -12,9 +13,9 @@ from app.adapters.codec.encode import encode_event, encode_output
 from app.adapters.kafka.mock import MockCluster
 from app.adapters.kafka.subscriber import SubscribeError
 from app.adapters.readmodel import glance as glances
+from app.adapters.readmodel.experiments import Experiment
 from app.cli import reading
 from app.cli.main import cli
-from app.cli.trials import Experiment
 from app.core import commands
 from app.core.commands import COMMAND, Command, Configure
 from app.core.document import from_object, to_object
@@ -174,6 +175,10 @@ def test_an_export_goes_to_the_file_in_the_format_of_its_name(ask, tmp_path):
     rows = [msgspec.json.decode(line) for line in into.read_text().splitlines()]
     assert sum(row["window_s"] == 60 and row["arm"] == "*" for row in rows) >= 60
     assert "histogram" not in rows[0]
+    table = tmp_path / "trials.parquet"
+    ask("export", "trials", "--into", str(table))
+    assert [row["status"] for row in pq.read_table(table).to_pylist()] == ["completed", "running"]
+    assert ask("export", "windows", "--format", "parquet").exit_code == 2
     wrong = ask("export", "windows", "--into", str(tmp_path / "windows.xls"))
     assert wrong.exit_code == 2
     assert "'xls': choose from csv, jsonl" in wrong.stderr

@@ -215,6 +215,11 @@ class Model:
         rows = self.store.query("SELECT * FROM commands WHERE id = ?", (event_id,))
         return _command(rows[0]) if rows else None
 
+    def command_place(self, event_id: str) -> tuple[int, int] | None:
+        """Partition and offset of one order in the log."""
+        rows = self.store.query('SELECT partition, "offset" FROM commands WHERE id = ?', (event_id,))
+        return (rows[0]["partition"], rows[0]["offset"]) if rows else None
+
     def trials(self, services: Services = None, status: str = "", service: str = "", limit: int = 50) -> list[Trial]:
         """Trials, the newest first."""
         wanted = Wanted((), (), services).where("status = ?", status).where("service = ?", service).seen_by()

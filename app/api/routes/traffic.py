@@ -1,5 +1,6 @@
-"""Traffic: closed windows, sliding windows of any length, and both as CSV."""
+"""Traffic: closed windows, as JSON, CSV and Parquet, and sliding windows of any length."""
 
+import asyncio
 import csv
 import io
 import time
@@ -9,15 +10,22 @@ import msgspec
 from msgspec import Meta
 
 from app.adapters.readmodel.answers import WindowSums
+from app.adapters.readmodel.parquet import ParquetError, columns_of, write_parquet
 from app.adapters.readmodel.series import Series
 from app.adapters.readmodel.series import series as series_of
 from app.adapters.readmodel.sliding import merged
 from app.api.context import Context, Reply
-from app.api.problems import bad_request
+from app.api.problems import Problem, bad_request
 from app.api.route import Route
 from app.api.routes.common import OfService, Text, Time, seconds
 
 DAY_S = 86_400
+PARQUET = "application/vnd.apache.parquet"
+_COLUMNS: dict[str, type] = {
+    **{name: kind for name, kind in columns_of(WindowSums, ("start", "end")).items() if name != "quality"},
+    "quality_n": int,
+    "quality_mean": float,
+}
 
 
 class WindowsAsked(OfService, frozen=True, kw_only=True):
@@ -84,16 +92,34 @@ async def series(context: Context, params: SeriesAsked, body: None) -> Series:
 
 async def export(context: Context, params: WindowsAsked, body: None) -> Reply:
     """Export closed windows as CSV."""
-    rows = [msgspec.to_builtins(row) for row in await _closed(context, params)]
     out = io.StringIO()
-    names = [name for name in WindowSums.__struct_fields__ if name != "quality"]
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*names, "quality_n", "quality_mean"])
+    writer = csv.DictWriter(out, list(_COLUMNS), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in await _exported(context, params))
+    return Reply(out.getvalue(), media="text/csv", headers=_attached(params, "csv"))
+
+
+async def export_parquet(context: Context, params: WindowsAsked, body: None) -> Reply:
+    """Export closed windows as Parquet."""
+    out = io.BytesIO()
+    rows = await _exported(context, params)
+    try:
+        await asyncio.to_thread(write_parquet, rows, _COLUMNS, out)
+    except ParquetError as error:
+        raise Problem(501, "not_installed", str(error)) from None
+    return Reply(out.getvalue(), media=PARQUET, headers=_attached(params, "parquet"))
+
+
+async def _exported(context: Context, params: WindowsAsked) -> list[dict[str, Any]]:
+    rows = [msgspec.to_builtins(row) for row in await _closed(context, params)]
     for row in rows:
-        score = row["quality"].get("judge") or {"n": 0, "mean": ""}
-        writer.writerow([*(_cell(row[name]) for name in names), score["n"], score["mean"]])
-    disposition = f'attachment; filename="aggregates-{params.window_s}s.csv"'
-    return Reply(out.getvalue(), media="text/csv", headers={"Content-Disposition": disposition})
+        score = row.pop("quality").get("judge") or {"n": 0, "mean": None}
+        row["quality_n"], row["quality_mean"] = score["n"], score["mean"]
+    return rows
+
+
+def _attached(params: WindowsAsked, ending: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="aggregates-{params.window_s}s.{ending}"'}
 
 
 def _cell(value: object) -> object:
@@ -124,5 +150,14 @@ ROUTES = (
     Route(method="GET", path="/services/{service}/sliding", handler=sliding, **_ROUTE),
     Route(
         method="GET", path="/services/{service}/aggregates.csv", handler=export, media="text/csv", answer=str, **_ROUTE
+    ),
+    Route(
+        method="GET",
+        path="/services/{service}/aggregates.parquet",
+        handler=export_parquet,
+        media=PARQUET,
+        answer=bytes,
+        errors=(501,),
+        **_ROUTE,
     ),
 )

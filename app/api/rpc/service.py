@@ -78,8 +78,7 @@ class AutoOptimizer(pb_grpc.AutoOptimizerServiceServicer):
         try:
             who = await self._calls.identify(context)
             body = _experiment(request)
-            document = await asyncio.to_thread(self._parts.model.document, body.service)
-            made = await create(self._parts.orders, who, request.experiment_id, document, body)
+            made = await create(self._parts.orders, self._parts.model, who, request.experiment_id, body)
         except Problem as problem:
             await self._calls.refuse(context, "CreateExperiment", problem)
             raise

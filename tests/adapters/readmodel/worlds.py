@@ -54,7 +54,7 @@ def records(given: Iterable[Output] | None = None) -> list[Seen]:
     """``given`` outputs (those of the world) as records, each topic with offsets of its own, after the commands."""
     order = Command(service="chat", command="configure", args=Configure(document()), actor="ana", reason="a start")
     pause = Command(service="*", command="pause", args=commands.Nothing(), actor="bo")
-    found = [_command(order, 0), _command(pause, 1)]
+    found = [command_record(order, 0), command_record(pause, 1)]
     offsets: dict[str, int] = {}
     for output in outputs() if given is None else given:
         record = encode_output(output)
@@ -69,7 +69,7 @@ def dead_letter(offset: int, reason: str = "not_json") -> Seen:
     return seen("dead_letters", offset, b"\xff", why)
 
 
-def _command(command: Command, offset: int) -> Seen:
+def command_record(command: Command, offset: int) -> Seen:
     message = encode_event(
         COMMAND, "/test", f"order-{offset}", command.service, commands.to_json(command), "2023-11-14T22:14:00Z"
     )
