@@ -33,7 +33,7 @@ from app.core.batch import Batch
 from app.core.outputs import AGGREGATE, Output
 from app.core.ports import Engine, Record
 from app.factory import ingest_agent, optimize_agent, options_of
-from app.main import _settle
+from app.main import settle
 from app.settings import Settings, load
 from app.topics import declared
 from benchmarks.bench.measure import session_cpu_s
@@ -212,7 +212,7 @@ def main() -> None:
     settings = settings_of(os.environ)
     if sys.argv[1:] == ["optimize"]:
         die_with_parent()
-        _settle()
+        settle()
         asyncio.run(_run(optimize_host, settings, READY))
         return
     make_topics(settings)
@@ -220,7 +220,7 @@ def main() -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         if child.stdout is None or child.stdout.readline().strip() != READY:
             raise RuntimeError("optimize did not start; its log says why")
-        _settle()
+        settle()
         asyncio.run(_run(ingest_host, settings))
 
 

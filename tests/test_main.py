@@ -1,50 +1,24 @@
-"""Liveness of an agent's process."""
+"""What a process of the worker imports, and so holds for as long as it lives."""
 
-import time
-from types import SimpleNamespace
-from typing import Any
+import subprocess
+import sys
 
 import pytest
 
-from app.main import _Worker
-from app.settings import Settings
+
+def imported(module: str) -> set[str]:
+    code = f"import sys, app.cli.main, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
 
 
-def worker(position: int, lag: int, fetched_s: float | None) -> Any:
-    found = _Worker(Settings(), "ingest", None, supervised=False)
-    lane = SimpleNamespace(
-        lag=lambda: {"t-0": lag}, engines={"t-0": SimpleNamespace(position=position)}, fetched_s=lambda: fetched_s
-    )
-    found._host = SimpleNamespace(lane=lane)  # type: ignore[assignment]  # as much of a host as is asked
-    return found
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
-    now = SimpleNamespace(s=1000.0)
-    monkeypatch.setattr(time, "monotonic", lambda: now.s)
-    return now
-
-
-async def test_a_source_that_stands_with_lag_fails_live_after_web_stall_s(clock: Any):
-    agent = worker(5, 3, time.time())
-    assert await agent._stuck() == []
-    clock.s += Settings().web.stall_s
-    assert await agent._stuck() == ["t-0 has lag and has not moved for 120 s"]
-
-
-async def test_a_source_that_moves_lives(clock: Any):
-    agent = worker(5, 3, time.time())
-    assert await agent._stuck() == []
-    agent._host.lane.engines["t-0"].position = 6
-    clock.s += Settings().web.stall_s
-    assert await agent._stuck() == []
-
-
-async def test_a_process_that_fetches_nothing_is_stuck():
-    assert await worker(5, 0, time.time() - 121)._stuck() == ["nothing was fetched for 120 s"]
-    assert await worker(5, 0, None)._stuck() == []
-
-
-async def test_before_there_is_a_host_there_is_nothing_to_fail():
-    assert await _Worker(Settings(), "ingest", None, supervised=False)._stuck() == []
+@pytest.mark.simulation  # a second of imports each
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("app.supervise", {"faust", "numpy", "scipy", "fastavro", "google", "opentelemetry", "grpc", "river"}),
+        ("app.agent_process", {"numpy", "scipy", "grpc", "river"}),
+        ("agents.optimize", {"scipy", "grpc", "river", "aiohttp"}),
+    ],
+)
+def test_a_process_imports_nothing_large_that_it_does_not_need(module: str, heavy: set[str]):
+    assert imported(module) & heavy == set()

@@ -1,11 +1,12 @@
 """The connection settings in aiokafka's and Faust's spelling."""
 
 import ssl
-from typing import Any
-
-from faust.auth import SASLCredentials, SSLCredentials
+from typing import TYPE_CHECKING, Any
 
 from app.settings import Kafka
+
+if TYPE_CHECKING:
+    from faust.auth import SASLCredentials, SSLCredentials
 
 
 def ssl_context(kafka: Kafka) -> ssl.SSLContext | None:
@@ -35,8 +36,11 @@ def aiokafka_connection(kafka: Kafka) -> dict[str, Any]:
     return connection
 
 
-def faust_credentials(kafka: Kafka) -> SASLCredentials | SSLCredentials | None:
+def faust_credentials(kafka: Kafka) -> "SASLCredentials | SSLCredentials | None":
     """The same for ``faust.App``; None on an open connection."""
+    # 3 MB that a supervisor does not need
+    from faust.auth import SASLCredentials, SSLCredentials
+
     context = ssl_context(kafka)
     if "SASL" in kafka.protocol:
         return SASLCredentials(
