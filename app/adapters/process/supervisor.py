@@ -6,6 +6,7 @@ stdout: ``{"port": 8081}``. What else it prints there goes to stderr.
 
 import asyncio
 import logging
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,10 @@ LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0
 """A child that ran this long starts its back-off anew."""
 GRACE_S = 30.0
+ARENAS = {"MALLOC_ARENA_MAX": "2"}
+"""glibc otherwise keeps freed memory for each thread: measured after three minutes of overload, ingest held 145 MB with
+its default and 113 MB with two arenas. What the environment says goes first.
+"""
 FINAL = frozenset({EXIT_FOLDER})
 """Exit codes after which starting a child again cannot help: all are ended, and the supervisor exits with the same."""
 
@@ -68,7 +73,10 @@ class Child:
 
     async def _once(self) -> int:
         process = self._process = await asyncio.create_subprocess_exec(
-            *self.command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            *self.command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={**ARENAS, **os.environ},
         )
         log.info("agent %s started, pid %d", self.name, process.pid)
         if process.stdout is not None:

@@ -18,7 +18,11 @@ SLOW_US = 1000
 """What one record costs the slowed worker: it folds fewer than 1,000 a second."""
 MB = 1 << 20
 GROWTH_MB = 64
-"""Memory may grow by this much from its largest value in the first third to that of the rest: open minutes, caches."""
+"""Memory may grow by this much from its largest value in the first third of the overload to that of the rest: what is
+remembered of new minutes and services.
+"""
+CATCH_UP_MB = 512
+"""Both agents together at the end of a catch-up at full speed: buffers at their bounds."""
 POLL_S = 0.5
 
 
@@ -50,8 +54,7 @@ def overload(world: World, size: Size) -> Verdict:
     slow.unlink()
     world.say("the worker is as fast as it can be again")
     verdict = world.judge()
-    samples.append(_sample(world, worker))
-    verdict.violations["overload"] = _complaints(world, samples)
+    verdict.violations["overload"] = _complaints(world, samples, _sample(world, worker))
     return verdict
 
 
@@ -80,13 +83,14 @@ def _rss(process: psutil.Process) -> int:
         return 0
 
 
-def _complaints(world: World, samples: list[Sample]) -> list[str]:
-    """What is wrong with the curves; their largest values are noted."""
+def _complaints(world: World, samples: list[Sample], caught_up: Sample) -> list[str]:
+    """What is wrong with the curves; their largest values are noted. ``samples``: while there is too much."""
     lag, lag_s = max(s.lag for s in samples), max(s.lag_s for s in samples)
     third = max(1, len(samples) // 3)
     early, later = max(s.rss_mb for s in samples[:third]), max(s.rss_mb for s in samples[third:])
     world.notes["overload, largest lag"] = f"{lag:,.0f} records, {lag_s:.0f} s"
     world.notes["overload, largest RSS of both agents"] = f"first third {early:.0f} MB, later {later:.0f} MB"
+    world.notes["overload, RSS of both agents, caught up"] = f"{caught_up.rss_mb:.0f} MB"
     every = max(1, len(samples) // 12)
     curve = (
         f"{s.lag / 1000:.0f}k: {' + '.join(f'{mb:.0f}' for _, mb in sorted(s.by_agent_mb.items()))}"
@@ -98,6 +102,8 @@ def _complaints(world: World, samples: list[Sample]) -> list[str]:
         wrong.append(f"the lag was {lag:.0f} records at most: the worker was not overloaded")
     if later > early + GROWTH_MB:
         wrong.append(f"memory grew from {early:.0f} to {later:.0f} MB while lag grew")
+    if caught_up.rss_mb > CATCH_UP_MB:
+        wrong.append(f"both agents hold {caught_up.rss_mb:.0f} MB after they caught up")
     return wrong
 
 
