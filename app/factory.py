@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from math import ceil
 from pathlib import Path
-from typing import Literal, NoReturn, get_args
+from typing import Any, Literal, NoReturn, get_args
 
 import aiohttp
 import msgspec
@@ -19,6 +19,8 @@ from app.adapters.codec.registry import HttpRegistry, Registry
 from app.adapters.gateways.breaker import Breaker, BreakerGateway, BreakerOptions
 from app.adapters.gateways.desired import DesiredGateway, DesiredState
 from app.adapters.gateways.metrics import offered, readings
+from app.adapters.gateways.mlflow import MlflowGateway, MlflowOptions
+from app.adapters.gateways.mlflow_traffic import LOOK_S
 from app.adapters.gateways.orchestrator import OrchestratorGateway, OrchestratorOptions
 from app.adapters.gateways.propagation import MeasuredGateway
 from app.adapters.kafka.broadcast import Broadcast
@@ -28,7 +30,7 @@ from app.adapters.kafka.lane import Start
 from app.adapters.kafka.options import EXIT_REGISTRY, LaneOptions, lane_options
 from app.adapters.kafka.tee import Tee
 from app.adapters.telemetry.metric import Reading
-from app.core.actuator import Actuator, Rules
+from app.core.actuator import OFFERED_S, Actuator, Rules
 from app.core.facts import Road
 from app.core.freeze import Freezes
 from app.core.outputs import Output, OutputRole
@@ -238,6 +240,7 @@ def actuate_agent(settings: Settings, gateway: Gateway | None, desired: DesiredS
         deadline_s=settings.actuate.deadline_s,
         on_drift=settings.gateway.drift,
         capabilities=tuple(sorted(gateway.capabilities)) if gateway is not None else (),
+        offered_s=LOOK_S if settings.gateway.kind == "mlflow" else OFFERED_S,
     )
     mirror = Mirror(desired, freezes, MAX_KNOWN) if desired is not None else None
 
@@ -288,28 +291,17 @@ def gateway_of(
         return None
     if chosen.kind == "desired":
         return MeasuredGateway(DesiredGateway(desired or DesiredState(time.monotonic)), time.monotonic)
+    called: dict[str, Any] = {name: getattr(chosen, name) for name in ("url", "token", "timeout_s", "attempts")}
     if chosen.kind == "orchestrator-grpc":
         # 10 MB that no other process needs
         from app.adapters.gateways.orchestrator_grpc import GrpcGateway, GrpcOptions
 
-        grpc_options = GrpcOptions(
-            url=chosen.url,
-            token=chosen.token,
-            timeout_s=chosen.timeout_s,
-            attempts=chosen.attempts,
-            shadow=chosen.shadow,
-        )
-        return measured(GrpcGateway(grpc_options))
+        return measured(GrpcGateway(GrpcOptions(**called, shadow=chosen.shadow)))
     if session is None:
         raise ValueError(f"gateway.kind is {chosen.kind}: actuate needs an HTTP session")
-    options = OrchestratorOptions(
-        url=chosen.url,
-        token=chosen.token,
-        timeout_s=chosen.timeout_s,
-        attempts=chosen.attempts,
-        shadow=chosen.shadow,
-    )
-    return measured(OrchestratorGateway(session, options))
+    if chosen.kind == "mlflow":
+        return measured(MlflowGateway(session, MlflowOptions(**called, cache_s=chosen.cache_s)))
+    return measured(OrchestratorGateway(session, OrchestratorOptions(**called, shadow=chosen.shadow)))
 
 
 def measured(gateway: Gateway) -> MeasuredGateway:

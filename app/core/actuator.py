@@ -33,13 +33,14 @@ MAX_PENDING = 10_000
 """Records waiting for a cut; beyond it they are left out and counted, and said at a later look at the gateway."""
 
 OFFERED_S = 0.5
-"""How often a split that waits to be fetched is looked at: reading it costs no call."""
+"""How often a split that was put, but is not in use yet, is looked at. Reading what is only offered costs no call."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """How one gateway is driven. Seconds; ``max_services`` of one partition, more are refused and counted.
 
     ``capabilities``: what the gateway can do, told in every outcome.
+    ``offered_s``: how often a split that is not in use yet is looked at.
     """
 
     gateway: str
@@ -50,6 +51,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     on_drift: OnDrift = "reapply"
     max_services: int = 10_000
     capabilities: tuple[Capability, ...] = ()
+    offered_s: float = OFFERED_S
 
 
 class Rollout(msgspec.Struct):
@@ -247,8 +249,8 @@ class Actuator:
 
     def _offered(self, rollout: Rollout, now: float) -> None:
         """The split waits to be fetched: look again soon, and say so when nobody does."""
-        self._want(rollout, now, "nobody who serves traffic fetched the split")
-        rollout.due_s = now + min(self.rules.recheck_s, OFFERED_S)
+        self._want(rollout, now, "what serves the traffic did not take up the split")
+        rollout.due_s = now + min(self.rules.recheck_s, self.rules.offered_s)
 
     def _want(self, rollout: Rollout, now: float, why: str) -> None:
         if rollout.wanting_s is None:

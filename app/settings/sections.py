@@ -166,11 +166,12 @@ class Gateway(Section, frozen=True, kw_only=True):
     """The gateway of services whose document names none."""
 
     kind: Annotated[
-        Literal["none", "orchestrator", "orchestrator-grpc", "desired"],
+        Literal["none", "orchestrator", "orchestrator-grpc", "desired", "mlflow"],
         Meta(
             description="none: decisions are published on llm.splits and llm.optimizations, and nothing is called. "
             "orchestrator: REST. orchestrator-grpc: OptimizationActuator, an Edge-Agent's as well. desired: gateways "
-            "fetch GET /v1/desired/{service}, and a split counts as accepted once they hold it."
+            "fetch GET /v1/desired/{service}, and a split counts as accepted once they hold it. mlflow: endpoints of "
+            "MLflow's AI Gateway, accepted once its traffic follows."
         ),
     ] = "none"
     desired_key: Annotated[
@@ -185,6 +186,15 @@ class Gateway(Section, frozen=True, kw_only=True):
         Meta(ge=1, le=100_000, description="Long polls for desired state at one time; more are sent away with 429."),
     ] = 1000
     url: Annotated[Url, Meta(description="Base address of the gateway's configuration interface.")] = ""
+    cache_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="For how long the gateway (mlflow) serves by what it read before: without enough traffic "
+            "to see a split in, it is waited for. MLflow: MLFLOW_SERVER_SECRETS_CACHE_TTL.",
+        ),
+    ] = 60.0
     token: Annotated[Secret, Meta(description="Bearer token sent to the gateway; empty: none.")] = ""
     timeout_s: Annotated[float, Meta(gt=0, le=120, description="Time for one call.")] = 5.0
     attempts: Annotated[

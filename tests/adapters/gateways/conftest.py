@@ -1,6 +1,6 @@
 """One gateway at a time, each with the same remote controls, so that one suite runs over all."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import aiohttp
 import pytest
@@ -12,10 +12,17 @@ from app.adapters.gateways.orchestrator_grpc import GrpcGateway, GrpcOptions
 from app.sim.orchestrator import create_app
 from app.sim.orchestrator_grpc import serve_grpc
 from app.sim.orchestrator_state import Faults, OrchestratorState
+from tests.adapters.gateways.mlflow_rig import MlflowRig, rig_of
+from tests.e2e.harness.mlflow import Mlflow, need_mlflow
+
+DRAWS = frozenset(("weights", "slices", "sticky"))
+"""What a gateway can do that draws slice and arm by the hash."""
 
 
 class MemoryRig:
-    """``break_it("")`` mends it; the store is what is behind the gateway."""
+    """``break_it("")`` mends it; the store is what is behind the gateway; ``able``: what it must state it can do."""
+
+    able = DRAWS
 
     def __init__(self) -> None:
         self.gateway = MemoryGateway()
@@ -26,6 +33,8 @@ class MemoryRig:
 
 
 class HttpRig:
+    able = DRAWS
+
     def __init__(self, state: OrchestratorState, gateway: OrchestratorGateway | GrpcGateway) -> None:
         self.gateway = gateway
         self.state = state
@@ -42,6 +51,8 @@ class GrpcRig(HttpRig):
 class DesiredRig:
     """What is on offer is in this process: nothing can fail between the actuator and it."""
 
+    able = DRAWS
+
     def __init__(self) -> None:
         self.desired = DesiredState(lambda: 0.0)
         self.gateway = DesiredGateway(self.desired)
@@ -52,7 +63,7 @@ class DesiredRig:
             pytest.skip("no network lies between the actuator and what it offers")
 
 
-Rig = MemoryRig | HttpRig | DesiredRig
+Rig = MemoryRig | HttpRig | DesiredRig | MlflowRig
 
 
 @pytest.fixture
@@ -77,12 +88,33 @@ async def orchestrator_grpc() -> AsyncIterator[GrpcRig]:
     await server.stop(None)
 
 
-@pytest.fixture(params=["memory", "orchestrator", "orchestrator_grpc", "desired"])
+@pytest.fixture(scope="session")
+def mlflow_server() -> Iterator[Mlflow]:
+    """A real one, with models ``big`` and ``small`` that nobody answers for."""
+    need_mlflow()
+    with Mlflow() as server:
+        server.models({"big": "http://127.0.0.1:9/v1", "small": "http://127.0.0.1:9/v1"})
+        yield server
+
+
+@pytest.fixture
+async def mlflow(mlflow_server: Mlflow) -> AsyncIterator[MlflowRig]:
+    """The AI Gateway of MLflow, without an endpoint."""
+    async with rig_of(mlflow_server) as rig:
+        yield rig
+
+
+@pytest.fixture(
+    params=[
+        "memory", "orchestrator", "orchestrator_grpc", "desired",
+        pytest.param("mlflow", marks=pytest.mark.e2e),
+    ]
+)  # fmt: skip
 def rig(request: pytest.FixtureRequest) -> Rig:
     """Every gateway there is."""
     if request.param == "memory":
         return MemoryRig()
     if request.param == "desired":
         return DesiredRig()
-    served: HttpRig = request.getfixturevalue(request.param)
+    served: HttpRig | MlflowRig = request.getfixturevalue(request.param)
     return served
