@@ -131,6 +131,19 @@ litellm: ## Install LiteLLM (540 MB) into an environment of its own, for its end
 	  .litellm/bin/pip install --quiet 'litellm[proxy]==1.106.2' confluent-kafka; }
 	@echo "ready: .litellm/bin/litellm"
 
+.PHONY: mlflow
+mlflow: ## Install MLflow (1.2 GB) into an environment of its own, for the tests of its AI Gateway
+	@test -x .mlflow/bin/mlflow || { $(PYTHON) -m venv .mlflow && \
+	  .mlflow/bin/pip install --quiet -r deploy/gateways/mlflow.txt; }
+	@echo "ready: .mlflow/bin/mlflow"
+
+.PHONY: portkey
+portkey: ## Install Portkey's gateway (npm) into a folder of its own, for the tests of its header
+	@command -v npm >/dev/null || { echo "no npm found: install Node 20 or newer"; exit 1; }
+	@mkdir -p .portkey && cp deploy/gateways/portkey/package*.json .portkey && \
+	  npm ci --silent --ignore-scripts --prefix .portkey
+	@echo "ready: .portkey/node_modules/@portkey-ai/gateway"
+
 ##@ House-keeping
 
 .PHONY: protos

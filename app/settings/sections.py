@@ -192,7 +192,7 @@ class Gateway(Section, frozen=True, kw_only=True):
             ge=0,
             le=3600,
             description="For how long the gateway (mlflow) serves by what it read before: without enough traffic "
-            "to see a split in, it is waited for. MLflow: MLFLOW_SERVER_SECRETS_CACHE_TTL.",
+            "to see a split in, it is waited for. MLflow: --secrets-cache-ttl.",
         ),
     ] = 60.0
     token: Annotated[Secret, Meta(description="Bearer token sent to the gateway; empty: none.")] = ""

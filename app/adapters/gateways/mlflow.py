@@ -32,7 +32,7 @@ MAX_KNOWN = 10_000
 
 
 class MlflowOptions(CallOptions, frozen=True, kw_only=True):
-    """``cache_s``: for how long MLflow serves what it read (MLFLOW_SERVER_SECRETS_CACHE_TTL)."""
+    """``cache_s``: for how long MLflow serves what it read (--secrets-cache-ttl)."""
 
     name: str = "mlflow"
     cache_s: float = 60.0
@@ -124,7 +124,8 @@ class MlflowGateway:
         """Whether traffic follows. Asked of MLflow's counts until it does, then remembered for this very state."""
         traffic = self._traffic.pop(service, None)
         if traffic is None or traffic.etag != endpoint.etag:
-            traffic = Traffic(endpoint, kept, _before(endpoint, kept), self._options.cache_s, self._clock())
+            before = _before(endpoint, kept)
+            traffic = Traffic(endpoint, kept, before, self._options.cache_s, self._clock(), traffic)
         self._traffic[service] = traffic
         while len(self._traffic) > MAX_KNOWN:
             self._traffic.popitem(last=False)

@@ -1,7 +1,7 @@
 """Whether MLflow serves by an update yet: its usage tracking counts requests by model, in buckets of time.
 
 Told by traffic (``seen_traffic``) where there is enough. What traffic cannot tell - none comes, or the shares hardly
-differ - is waited for: once the cache's time is over, the requests since then must fit, however few there are.
+differ - is waited for: after the cache's time and some more, the requests since then must fit, however few they are.
 """
 
 from collections import Counter
@@ -17,6 +17,8 @@ from app.core.ports import Unavailable
 LOOK_S = 2.0
 """How often MLflow is asked for its counts."""
 BUCKET_S = 5
+GRACE_S = 15.0
+"""How long after the cache's time requests are looked for before none are believed: buckets begin, counts come late."""
 SPAN = "provider/"
 """Spans of calls to providers are named ``provider/<provider>/<model>``."""
 
@@ -31,17 +33,31 @@ class _Points(msgspec.Struct, frozen=True):
 
 
 class Traffic:
-    """One state of one endpoint on its way into use. Mutable. ``now``: of one steady clock, in seconds."""
+    """One state of one endpoint on its way into use. Mutable. ``now``: of one steady clock, in seconds.
 
-    def __init__(self, endpoint: Endpoint, kept: Kept, before: Kept | None, cache_s: float, now: float) -> None:
+    ``before``: the split before it, as far as it is known; ``earlier``: that one on its way into use, when it was seen.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        kept: Kept,
+        before: Kept | None,
+        cache_s: float,
+        now: float,
+        earlier: "Traffic | None" = None,
+    ) -> None:
         self.etag = endpoint.etag
-        self._new, self._old = _by_model(kept), _by_model(before)
+        arrived = earlier is not None and earlier.followed
+        # what never arrived is not what the traffic comes from
+        self.old = earlier.old if earlier is not None and not arrived else _by_model(before)
+        self._new = _by_model(kept)
         self._experiment = endpoint.experiment_id if endpoint.usage_tracking else ""
         self._since_ms = endpoint.last_updated_at
-        self._cache_ends_s, self._settled_s = self._since_ms / 1000 + cache_s, now + cache_s
+        self._cache_ends_s, self._settled_s = self._since_ms / 1000 + cache_s, now + cache_s + GRACE_S
         self._due_s = now
-        # what serves the same by the same models is in use already
-        self.followed = before is not None and self._new == self._old
+        # what serves the same by the same models as one that arrived is in use already
+        self.followed = arrived and self._new == self.old
 
     def due(self, now: float) -> bool:
         """Whether to look at the counts again."""
@@ -66,7 +82,7 @@ class Traffic:
         """Take the answer to ``question`` (empty: nothing is counted). Raises Unavailable: unreadable."""
         self._due_s = now + LOOK_S
         buckets = _buckets(body) if body else []
-        self.followed = seen_traffic.follows(self._new, self._old, [counts for _, counts in buckets])
+        self.followed = seen_traffic.follows(self._new, self.old, [counts for _, counts in buckets])
         if not self.followed and now >= self._settled_s:
             late = sum((Counter(counts) for at_s, counts in buckets if at_s >= self._cache_ends_s), Counter())
             self.followed = seen_traffic.fits(self._new, late)

@@ -22,7 +22,7 @@ DRAWS = frozenset(("weights", "slices", "sticky"))
 class MemoryRig:
     """``break_it("")`` mends it; the store is what is behind the gateway; ``able``: what it must state it can do."""
 
-    able = DRAWS
+    able = DRAWS | {"shadow"}
 
     def __init__(self) -> None:
         self.gateway = MemoryGateway()

@@ -55,8 +55,9 @@ class MlflowRig:
 
     able = frozenset(("weights", "single_challenger"))
 
-    def __init__(self, gateway: MlflowGateway, store: MlflowStore, proxy: FaultProxy) -> None:
-        self.gateway, self.store, self.proxy = gateway, store, proxy
+    def __init__(self, gateway: MlflowGateway, server: Mlflow, proxy: FaultProxy) -> None:
+        self.gateway, self.gateway_server, self.proxy = gateway, server, proxy
+        self.store = MlflowStore(server, proxy)
 
     def break_it(self, failure: str) -> None:
         self.proxy.failure = failure
@@ -69,4 +70,4 @@ async def rig_of(server: Mlflow, cache_s: float = 10.0) -> AsyncIterator[MlflowR
     proxy = FaultProxy(server.url, UPDATE)
     async with proxy.serving(), aiohttp.ClientSession() as session:
         options = MlflowOptions(url=proxy.url, attempts=2, pause_s=0.001, timeout_s=30.0, cache_s=cache_s)
-        yield MlflowRig(MlflowGateway(session, options), MlflowStore(server, proxy), proxy)
+        yield MlflowRig(MlflowGateway(session, options), server, proxy)

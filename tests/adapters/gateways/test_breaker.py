@@ -3,7 +3,7 @@
 import pytest
 
 from app.adapters.gateways.breaker import Breaker, BreakerGateway, BreakerOptions
-from app.adapters.gateways.memory import MemoryGateway
+from app.adapters.gateways.memory import ALL_CAPABILITIES, MemoryGateway
 from app.core.ports import Conflict, Unavailable
 from tests.core.splits import split
 
@@ -48,7 +48,7 @@ async def test_closed_it_is_not_there(gateway):
     assert (await gateway.read("bot")).etag == ack.etag
     assert (await gateway.revert(split(2, frozen=True), ack.etag, "k2")).status == "applied"
     assert gateway.plan(None, split(1)).changes
-    assert (gateway.name, gateway.capabilities) == ("memory", frozenset(("weights", "slices", "sticky")))
+    assert (gateway.name, gateway.capabilities) == ("memory", ALL_CAPABILITIES)
 
 
 async def test_it_opens_after_failures_in_a_row_and_says_how_long(gateway, behind, clock):

@@ -50,8 +50,9 @@ class Mlflow:
         command = [
             str(PROGRAM), "server", "--backend-store-uri", "sqlite:///m.db", "--default-artifact-root", "./artifacts",
             "--host", "127.0.0.1", "--port", self.url.rpartition(":")[2], "--workers", str(self._workers),
+            "--secrets-cache-ttl", str(self._cache_s),
         ]  # fmt: skip
-        env = {**os.environ, **ENVIRONMENT, "MLFLOW_SERVER_SECRETS_CACHE_TTL": str(self._cache_s)}
+        env = {**os.environ, **ENVIRONMENT}
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 command, cwd=self._folder, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
