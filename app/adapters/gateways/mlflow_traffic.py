@@ -38,6 +38,9 @@ class Traffic:
     ``before``: the split before it, as far as it is known; ``earlier``: that one on its way into use, when it was seen.
     """
 
+    old: dict[str, float]
+    followed: bool
+
     def __init__(
         self,
         endpoint: Endpoint,

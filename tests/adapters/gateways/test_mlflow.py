@@ -123,7 +123,7 @@ async def test_a_split_is_taken_when_the_traffic_follows_and_not_when_mlflow_say
             deadline = time.monotonic() + 240
             while not taken and time.monotonic() < deadline:
                 await asyncio.to_thread(lambda: [server.ask("bot") for _ in range(5)])
-                taken = (await rig.gateway.read("bot")).taken
+                taken = (await rig.gateway.read("bot") or ack).taken
             assert taken, "never taken"
             after = await asyncio.to_thread(lambda: [server.ask("bot") for _ in range(20)])
             assert after.count("small-1") == 20, "taken before the traffic followed"

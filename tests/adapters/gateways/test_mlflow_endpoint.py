@@ -22,9 +22,10 @@ MODELS = {"big": "openai/big-1", "small": "openai/small-1"}
 def endpoint(one: Split, *, by: str = "llm-optimizer/x/y", **changes: Any) -> Endpoint:
     """As MLflow says it after an update with ``one``."""
     by_id = {definition.model_definition_id: definition for definition in DEFINITIONS.values()}
+    configs: list[dict[str, Any]] = endpoints.configs_of(one, DEFINITIONS, None)
     mappings = tuple(
         ModelMapping(f"m-{n}", config["model_definition_id"], by_id[config["model_definition_id"]], config["weight"])
-        for n, config in enumerate(endpoints.configs_of(one, DEFINITIONS, None))
+        for n, config in enumerate(configs)
     )
     fields = {"model_mappings": mappings, "routing_strategy": endpoints.TRAFFIC_SPLIT, "last_updated_by": by}
     return Endpoint("e-1", "bot", **{**fields, **changes})
