@@ -22,7 +22,8 @@ class Selection:
     """``request_id`` carries the receipt: send it with the response event, and with feedback. ``origin``: drawn here
     from the split, answered by the API, or the caller's default (then ``arm`` is empty and there is no receipt).
 
-    ``order``: the arms that may answer instead, best first, with their definitions.
+    ``order``: the arms that may answer instead, best first, with their definitions. ``mirror``: the arm to which a copy
+    of the request may be sent, its answer told with slice ``shadow``; empty: none.
     """
 
     service: str
@@ -38,6 +39,7 @@ class Selection:
     session_group: int | None = None
     origin: Origin = "split"
     order: tuple[Mapping[str, Any], ...] = ()
+    mirror: str = ""
 
     @property
     def receipt(self) -> Receipt | None:
@@ -66,6 +68,7 @@ def drawn(split: Split, unique: str, session: str, parts: Mapping[str, str]) -> 
         segment=segment,
         session_group=group,
         order=tuple(split.arms[other] for other in split.order(name)),
+        mirror=split.mirror(slice_),
     )
 
 

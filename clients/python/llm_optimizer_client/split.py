@@ -1,15 +1,16 @@
 """The split of a service and the draw from it: a function of the identity, the same in every language.
 
 u(salt, id) = first 8 bytes of SHA-256(salt + id), big-endian, / 2^64. In this order: holdout by its share; then trial
-and control by one draw with the trial's id; then the first arm, in the order of ``arms``, whose cumulative weight
-exceeds u(main, id) * sum of the weights. The optimizer's ``tests/golden/assign.json`` holds vectors.
+and control by one draw with the trial's id (of several challengers the one with the largest u(trial id/arm, id)); then
+the first arm, in the order of ``arms``, whose cumulative weight exceeds u(main, id) * sum of the weights. The
+optimizer's ``tests/golden/assign.json`` holds vectors.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 HOLDOUT_SALT = "llm-optimizer/holdout/"
 MAIN_SALT = "llm-optimizer/main/"
@@ -26,6 +27,15 @@ def hash01(salt: str, identity: str) -> float:
 def session_group(identity: str) -> int:
     """Session group 0-63 of an identity, independent of every draw."""
     return min(int(hash01(GROUP_SALT, identity) * GROUPS), GROUPS - 1)
+
+
+class _Trial(NamedTuple):
+    id: str
+    challengers: list[str]
+    control_arm: str
+    share: float
+    control_share: float
+    mirrored: bool
 
 
 class Split:
@@ -46,7 +56,9 @@ class Split:
             self._trial = _trial(document.get("trial"))
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a split: {error!r}") from error
-        named = [self.incumbent, self.baseline, *(self._trial[1:3] if self._trial else ())]
+        named = [self.incumbent, self.baseline]
+        if self._trial is not None:
+            named += [*self._trial.challengers, self._trial.control_arm]
         if missing := [name for name in named if name not in self.arms]:
             raise ValueError(f"not a split: {missing} are not among its arms")
 
@@ -65,12 +77,11 @@ class Split:
         if self.holdout_share and hash01(HOLDOUT_SALT, identity) < self.holdout_share:
             return "holdout", self.baseline
         if self._trial is not None:
-            id_, arm, control, share, control_share = self._trial
-            v = hash01(id_, identity)
-            if v < share:
-                return "trial", arm
-            if v < share + control_share:
-                return "control", control
+            trial, v = self._trial, hash01(self._trial.id, identity)
+            if v < trial.share:
+                return "trial", max(trial.challengers, key=lambda arm: hash01(f"{trial.id}/{arm}", identity))
+            if v < trial.share + trial.control_share:
+                return "control", trial.control_arm
         weights = self._weights.get(segment) or self._weights.get("*") or [(self.incumbent, 1.0)]
         point, reached = hash01(MAIN_SALT, identity) * sum(weight for _, weight in weights), 0.0
         for arm, weight in weights:
@@ -79,6 +90,11 @@ class Split:
                 return "main", arm
         return "main", weights[-1][0]
 
+    def mirror(self, slice_: str) -> str:
+        """The arm that is to get a copy of a request of this slice, which serves nobody; empty: none."""
+        trial = self._trial
+        return trial.challengers[0] if trial is not None and trial.mirrored and slice_ == "control" else ""
+
     def order(self, arm: str) -> list[str]:
         """Who may answer for ``arm``: itself, the fallbacks it names, the incumbent, then all others."""
         features = self.arms.get(arm, {}).get("features") or {}
@@ -86,8 +102,14 @@ class Split:
         return [name for name in dict.fromkeys([arm, *named, self.incumbent, *self.arms]) if name in self.arms]
 
 
-def _trial(given: Mapping[str, Any] | None) -> tuple[str, str, str, float, float] | None:
+def _trial(given: Mapping[str, Any] | None) -> _Trial | None:
     if given is None:
         return None
-    id_, arm, control = str(given["id"]), str(given["arm"]), str(given["control_arm"])
-    return id_, arm, control, float(given["share"]), float(given["control_share"])
+    return _Trial(
+        id=str(given["id"]),
+        challengers=[str(arm) for arm in given.get("arms") or [given["arm"]]],
+        control_arm=str(given["control_arm"]),
+        share=float(given["share"]),
+        control_share=float(given["control_share"]),
+        mirrored=bool(given.get("mirrored", False)),
+    )

@@ -38,7 +38,9 @@ def test_it_draws_as_the_vectors_say(case):
     one = Split(case["split"])
     for segment, assignments in case["assignments"].items():
         for identity, expected in assignments.items():
-            assert [*one.draw(identity, segment), session_group(identity)] == expected
+            slice_, arm = one.draw(identity, segment)
+            mirror = one.mirror(slice_)
+            assert [slice_, arm, session_group(identity), *([mirror] if mirror else [])] == expected
 
 
 @given(st.sampled_from(["a", "b"]), TEXT, st.floats(0, 0.5), st.floats(0, 0.4), st.booleans())
