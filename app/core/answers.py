@@ -7,6 +7,7 @@ import msgspec
 
 from app.core import proposals, rollout
 from app.core.decision import Trigger
+from app.core.modes import first_share
 from app.core.outputs import Output
 from app.core.policy.gate import gate
 from app.core.reasons import opening, reasoned
@@ -35,7 +36,7 @@ def allow_proposal(row: Row, now_s: int, by: Answerer, trigger: Trigger, actor: 
     if proposal.waits:
         return msgspec.structs.replace(row, proposal=proposal), []
     arm, row = proposal.arm, msgspec.structs.replace(row, proposal=None)
-    held = gate(row, "open-trial", arm, row.document.trial.steps[0] / 100, now_s)
+    held = gate(row, "open-trial", arm, first_share(row.document.trial), now_s)
     why = opening(row, arm, proposal.expected, proposal.alternatives, trigger, actor, held.constraints)
     why = msgspec.structs.replace(why, evidence={**why.evidence, "cause": cause, "proposal": proposal.decision_id})
     why = reasoned(why, proposal.strategy, proposal.idea, cause)

@@ -42,7 +42,7 @@ def observed(by: BySegment, trial: Trial, pane: ClosedPane, channel: str) -> ByS
         if not covers(trial, key.version) or channel not in cell.quality:
             continue
         pair = found.get(key.segment, Pair())
-        if key.slice == "trial" and key.arm == trial.arm:
+        if key.slice == ("shadow" if trial.mirrored else "trial") and key.arm == trial.arm:
             found[key.segment] = Pair(pair.trial + _sums(cell, channel), pair.control)
         elif key.slice == "control" and key.arm == trial.control_arm:
             found[key.segment] = Pair(pair.trial, pair.control + _sums(cell, channel))

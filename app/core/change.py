@@ -23,11 +23,12 @@ from app.core.decision import (
 )
 from app.core.explain import rationale
 from app.core.ids import stable_id
+from app.core.modes import progression
 from app.core.outputs import SPLIT, Output
 from app.core.propensity import shares_of
 from app.core.row import HISTORY, Past, Row
 from app.core.split import Split, TrialSlice
-from app.core.trial import shares, with_version
+from app.core.trial import with_version
 from app.core.verify import Watch
 
 
@@ -54,8 +55,7 @@ def split_of(row: Row, version: int, decision_id: str, now_s: int) -> Split:
     document, trial = row.document, row.trial
     slice_ = None
     if trial is not None:
-        share, control = shares(trial.steps[trial.step])
-        slice_ = TrialSlice(trial.id, trial.arm, trial.control_arm, share, control)
+        slice_ = TrialSlice(trial.id, trial.arm, trial.control_arm, *trial.slices, mirrored=trial.mirrored)
     weights = row.weights if document.policy == "mix" and row.weights else {"*": {row.incumbent: 1.0}}
     return Split(
         service=row.service,
@@ -143,7 +143,7 @@ def _decision(row: Row, identity: str, why: Why, split: Split | None, status: St
         strategy=why.strategy,
         mode=row.document.mode,
         changes=why.changes or _changes(row.split, split),
-        deployment=_deployment(row, split),
+        deployment=_deployment(row, split, why.action),
         expected_impact=why.impact,
         expected_minutes=why.expected_minutes,
         confidence=why.confidence,
@@ -157,15 +157,21 @@ def _decision(row: Row, identity: str, why: Why, split: Split | None, status: St
     return msgspec.structs.replace(decision, rationale=rationale(decision, status))
 
 
-def _deployment(row: Row, split: Split | None) -> Deployment:
-    if split is None or split.trial is None:
+def _deployment(row: Row, split: Split | None, action: Action) -> Deployment:
+    """``step``: percent of the traffic outside the holdout that the arm serves now; of which it gets copies, in mode
+    shadow. What is only proposed, or refused, has none yet.
+    """
+    plan, trial = row.document.trial, row.trial
+    if split is None and action == "open-trial":
+        return Deployment(strategy=plan.mode, progression=progression(plan, plan.mode))
+    if split is None or split.trial is None or trial is None:
         return Deployment(
             strategy="weights" if split and len(split.weights) > 1 else "none", step=100.0 if split else 0.0
         )
     return Deployment(
-        strategy="canary",
-        step=round(100 * split.trial.share, 6),
-        progression=tuple(map(float, row.document.trial.steps)),
+        strategy=trial.mode,
+        step=round(100 * (split.trial.control_share if trial.mirrored else split.trial.share), 6),
+        progression=progression(plan, trial.mode),
     )
 
 

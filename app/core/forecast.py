@@ -9,6 +9,18 @@ from app.core.stats.confidence import pairs_needed
 from app.core.trial import STEPS, Guardrails, shares
 
 
+class Stage(msgspec.Struct, frozen=True):
+    """A part of a trial: shares of both slices, whether it is left by an admission, its shortest stay in minutes.
+    ``fresh``: what came before is no evidence here.
+    """
+
+    trial: float
+    control: float
+    admission: bool
+    minutes: int
+    fresh: bool = False
+
+
 class Spread(msgspec.Struct, frozen=True, array_like=True):
     """What decides the length of a trial: variance of one observation per metric and scores per request.
 
@@ -40,24 +52,28 @@ def spread_of(cell: Cell, channel: str = "judge") -> Spread:
 
 
 def expected_minutes(
-    guardrails: Guardrails, requests_per_minute: float, spread: Spread, steps: tuple[float, ...] = STEPS
+    guardrails: Guardrails, requests_per_minute: float, spread: Spread, stages: tuple[Stage, ...] = ()
 ) -> float | None:
     """Event-time minutes until a change without any effect is admitted; None without traffic or scores.
 
-    An average case: a change that is better takes less, one that costs part of the tolerance takes longer.
+    ``stages`` default to those of a canary. An average case: a change that is better takes less, one that costs part
+    of the tolerance takes longer.
     """
     minutes = pairs = 0.0
-    kept = [step for step in steps if step < 1.0]
-    for step in kept:
-        trial, control = shares(step)
-        per_minute = requests_per_minute * trial * control / (trial + control)
-        needed = _requests(guardrails, spread, admission=step == kept[-1])
+    for stage in stages or _canary(guardrails):
+        per_minute = requests_per_minute * stage.trial * stage.control / (stage.trial + stage.control)
+        pairs = 0.0 if stage.fresh else pairs
+        needed = _requests(guardrails, spread, admission=stage.admission)
         if needed == math.inf or (needed and per_minute <= 0.0):
             return None
-        stay = max(guardrails.step_minutes, (needed - pairs) / per_minute if needed > pairs else 0.0)
+        stay = max(stage.minutes, (needed - pairs) / per_minute if needed > pairs else 0.0)
         minutes += stay
         pairs += stay * per_minute
     return round(minutes, 1)
+
+
+def _canary(guardrails: Guardrails) -> tuple[Stage, ...]:
+    return tuple(Stage(*shares(step), admission=step == STEPS[-1], minutes=guardrails.step_minutes) for step in STEPS)
 
 
 def _requests(guardrails: Guardrails, spread: Spread, *, admission: bool) -> float:

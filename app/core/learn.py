@@ -63,14 +63,14 @@ def _grown(row: Row, pane: ClosedPane) -> Row:
 
 
 def _trial(row: Row, pane: ClosedPane) -> Trial | None:
-    """The open trial with this minute's trial and control cells, restricted to the trial's own versions."""
+    """The open trial with this minute's trial and control cells (or shadow and control), of its own versions only."""
     trial = row.trial
     if trial is None:
         return None
-    tried, control = Cell(), Cell()
+    tried, control, slice_ = Cell(), Cell(), "shadow" if trial.mirrored else "trial"
     for key, cell in pane.cells.items():
         if covers(trial, key.version):
-            if key.slice == "trial" and key.arm == trial.arm:
+            if key.slice == slice_ and key.arm == trial.arm:
                 add_cell(tried, cell)
             elif key.slice == "control" and key.arm == trial.control_arm:
                 add_cell(control, cell)

@@ -26,7 +26,7 @@ def looked(row: Row, verdict: Verdict) -> tuple[Row, Verdict]:
     """``verdict`` after the newest look at the scores of the open trial; unchanged without a planned maximum."""
     trial = row.trial
     one = next((e for e in row.experiments if e.id == row.trial_experiment and e.scored_max), None)
-    if trial is None or one is None or verdict.kind in ("harm", "timeout"):
+    if trial is None or trial.mirrored or one is None or verdict.kind in ("harm", "timeout"):
         return row, verdict
     if one.looked_at != trial.arm:
         one = msgspec.structs.replace(one, looked_at=trial.arm, looks=0, better=False)

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from app.core import modes
 from app.core.change import Why
 from app.core.decision import Action, Alternative, Constraint, Impact, Strategy, Trigger
 from app.core.document import ServiceDocument
@@ -53,9 +54,8 @@ def reasoned(why: Why, strategy: Strategy, idea: str, cause: str) -> Why:
 
 def _expected_minutes(row: Row) -> float | None:
     """How long the trial should take at the present traffic, or None without any."""
-    steps = tuple(step / 100 for step in row.document.trial.steps)
     outside = row.requests_per_minute * (1 - row.document.holdout_share)
-    return expected_minutes(guardrails_of(row.document), outside, row.spread, steps)
+    return expected_minutes(guardrails_of(row.document), outside, row.spread, modes.stages(row.document.trial))
 
 
 def guardrails_of(document: ServiceDocument) -> Guardrails:

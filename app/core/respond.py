@@ -50,7 +50,7 @@ def to_finding(row: Row, heard: Heard, now_s: int) -> Result:
     """An open finding about the arm on trial, the incumbent, or all."""
     if heard.status != "open":
         return row, []
-    trial = row.trial is not None and heard.arm in (EVERY, row.trial.arm)
+    trial = row.trial is not None and (heard.arm == row.trial.arm or (heard.arm == EVERY and not row.trial.mirrored))
     incumbent = heard.arm in (EVERY, row.incumbent)
     other = backup.backup_of(row, now_s) if row.document.mode == "auto" and row.may_change else ""
     cause = f"{heard.severity} finding {heard.finding_id}: {heard.detail}"

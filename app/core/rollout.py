@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from app.core import change, outputs, so_far
+from app.core import change, modes, outputs, so_far
 from app.core import trial as trials
 from app.core.change import Why
 from app.core.decision import Outcome, Trigger, encode_outcome
@@ -23,8 +23,7 @@ Result = tuple[Row, list[Output]]
 def open_trial(row: Row, now_s: int, arm: str, why: Why, experiment: str = "") -> Result:
     """The first step of a trial of ``arm`` against the incumbent."""
     identity = stable_id("trial", row.service, row.version + 1, arm)
-    steps = tuple(step / 100 for step in row.document.trial.steps)
-    trial = trials.open_trial(identity, arm, row.incumbent, now_s // 60, row.version + 1, steps)
+    trial = modes.opened(row.document.trial, identity, arm, row.incumbent, now_s // 60, row.version + 1)
     row = msgspec.structs.replace(row, trial=trial, proposal=None, trial_experiment=experiment, trial_segments={})
     row = msgspec.structs.replace(row, trial_expected=why.impact)
     row, said = change.publish(row, now_s, why)
@@ -32,10 +31,16 @@ def open_trial(row: Row, now_s: int, arm: str, why: Why, experiment: str = "") -
 
 
 def next_step(row: Row, now_s: int, why: Why) -> Result:
-    """One step up."""
-    if row.trial is None:
+    """One step up; what was mirrored begins to serve."""
+    trial = row.trial
+    if trial is None:
         return row, []
-    grown = trials.next_step(row.trial, now_s // 60, row.version + 1)
+    minute, version = now_s // 60, row.version + 1
+    if trial.mirrored:
+        row = msgspec.structs.replace(row, trial_segments={})
+        grown = modes.served(row.document.trial, trial, minute, version)
+    else:
+        grown = trials.next_step(trial, minute, version)
     return change.publish(msgspec.structs.replace(row, trial=grown), now_s, why)
 
 
@@ -72,6 +77,7 @@ def end(row: Row, now_s: int, why: Why, *, rest: str = "") -> Result:
     resting = rested(row, trial.arm, now_s, rest) if rest else row.resting
     row = closed(msgspec.structs.replace(row, resting=resting), now_s)
     evidence = {"challenger": trial.arm, "incumbent": trial.control_arm, **why.evidence}
+    evidence |= {"mirrored": True} if trial.mirrored else {}
     row, said = change.publish(row, now_s, msgspec.structs.replace(why, evidence=evidence))
     return row, [*said, ended(row)]
 

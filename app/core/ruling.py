@@ -12,11 +12,13 @@ from app.core.by_segment import differences, harmed, stratified
 from app.core.change import Why
 from app.core.explain.wording import failed
 from app.core.inputs import inputs_of
+from app.core.modes import steps_of
 from app.core.outputs import Output
 from app.core.planned import looked
 from app.core.policy.gate import gate
 from app.core.reasons import judged
 from app.core.row import Row
+from app.core.trial import Trial
 from app.core.verdict import Verdict
 
 Result = tuple[Row, list[Output]]
@@ -43,8 +45,10 @@ def judge(row: Row, now_s: int) -> Result:
 
 def _upwards(row: Row, verdict: Verdict) -> Upwards | None:
     """What a safe trial leads to; None: nothing yet, as nothing is proven to be better."""
-    if row.trial is not None and not row.trial.last_step:
-        return "next-step"
+    trial = row.trial
+    if trial is not None and (trial.mirrored or not trial.last_step):
+        proven = trial.mode != "blue-green" or row.document.policy == "mix" or verdict.benefit
+        return "next-step" if proven else None
     if row.document.policy == "mix":
         return "admit"
     return "promote" if verdict.benefit else None
@@ -55,7 +59,7 @@ def _go_up(row: Row, now_s: int, action: Upwards, verdict: Verdict, asked: dict[
     trial = row.trial
     if trial is None:
         return row, []
-    share = trial.steps[trial.step + 1] if action == "next-step" else 1.0
+    share = _share_after(row, trial) if action == "next-step" else 1.0
     held = gate(row, action, trial.arm, share, now_s)
     why = judged(action, row, asked, verdict, held.constraints)
     if held.stops:
@@ -65,6 +69,11 @@ def _go_up(row: Row, now_s: int, action: Upwards, verdict: Verdict, asked: dict[
     if action != "next-step":
         return _admit(row, now_s, why, verdict, asked)
     return rollout.next_step(row, now_s, why)
+
+
+def _share_after(row: Row, trial: Trial) -> float:
+    """What the arm serves on the next step."""
+    return steps_of(row.document.trial, "canary")[0] if trial.mirrored else trial.steps[trial.step + 1]
 
 
 def _admit(row: Row, now_s: int, why: Why, verdict: Verdict, asked: dict[str, Any]) -> Result:

@@ -15,6 +15,7 @@ from app.core.expected import expected
 from app.core.ideas import expected_of, next_ideas
 from app.core.inputs import inputs_of
 from app.core.levers.lever import Candidate, Need
+from app.core.modes import first_share
 from app.core.outputs import Output
 from app.core.policy.gate import gate
 from app.core.queue import Queued
@@ -86,7 +87,7 @@ def _validated(
     said: list[Output] = []
     kept: list[tuple[Candidate, tuple[Constraint, ...]]] = []
     for candidate in worth:
-        held = gate(row, "open-trial", candidate.arm, row.document.trial.steps[0] / 100, now_s)
+        held = gate(row, "open-trial", candidate.arm, first_share(row.document.trial), now_s)
         if not held.stops:
             kept.append((candidate, held.constraints))
             continue

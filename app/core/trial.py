@@ -5,6 +5,8 @@ Pure state machine: ``open_trial``, ``observe`` once per closed pane, ``judge`` 
 the holdout. All looks together err at most ``alpha``: it is split over the judged metrics, one-sided.
 """
 
+from typing import Literal
+
 import msgspec
 
 from app.core.cell import Cell
@@ -12,6 +14,7 @@ from app.core.stats.within_minute import Contrast, Sample, close
 from app.core.stats.within_minute import observe as observe_minute
 
 METRICS = ("quality", "latency", "errors", "cost")
+Mode = Literal["canary", "blue-green", "immediate", "shadow"]
 STEPS = (0.05, 0.25, 0.50, 0.90)
 
 
@@ -52,6 +55,10 @@ class Guardrails(msgspec.Struct, frozen=True, array_like=True):
         """Error of a bound that lets a step pass: all metrics must, so each has it in full (intersection-union)."""
         return self.admit_part * self.alpha if admission else self.alpha
 
+    def lasting(self, minutes: int) -> "Guardrails":
+        """The same with a step of at least ``minutes``."""
+        return msgspec.structs.replace(self, step_minutes=max(self.step_minutes, minutes))
+
     def tolerance(self, metric: str) -> float | None:
         """Tolerated harm of a metric; None when it is not judged."""
         limits = (self.quality_points, self.latency_ratio, self.error_points, self.cost_ratio)
@@ -82,7 +89,7 @@ class Trial(msgspec.Struct, frozen=True, array_like=True):
     """State of one trial. ``versions``: first split version of every step so far; ``last_version``: newest one.
 
     ``evidence`` holds complete panes only. ``doubtful`` holds all panes and exists from the first incomplete one on:
-    it can show harm, never safety. ``step_panes``: complete panes seen in this step.
+    it can show harm, never safety. ``step_panes``: complete panes seen in this step. ``mode``: see ``app.core.modes``.
     """
 
     id: str = ""
@@ -100,6 +107,23 @@ class Trial(msgspec.Struct, frozen=True, array_like=True):
     incomplete: int = 0
     evidence: Evidence = Evidence()
     doubtful: Evidence | None = None
+    mode: Mode = "canary"
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the arm gets copies only, and serves nobody."""
+        return self.mode == "shadow"
+
+    @property
+    def admitting(self) -> bool:
+        """Whether leaving this step is for good or nearly so, and is judged as strictly as that."""
+        return self.mode == "blue-green" or (self.last_step and not self.mirrored)
+
+    @property
+    def slices(self) -> tuple[float, float]:
+        """(trial, control) shares of the present step; copies are those of the control slice."""
+        step = self.steps[self.step]
+        return (0.0, step) if self.mirrored else shares(step)
 
     @property
     def last_step(self) -> bool:
@@ -113,13 +137,21 @@ def shares(step: float) -> tuple[float, float]:
 
 
 def open_trial(
-    trial_id: str, arm: str, control_arm: str, minute: int, version: int, steps: tuple[float, ...] = STEPS
+    trial_id: str,
+    arm: str,
+    control_arm: str,
+    minute: int,
+    version: int,
+    steps: tuple[float, ...] = STEPS,
+    *,
+    mode: Mode = "canary",
 ) -> Trial:
     """A trial at its first step. ``steps`` rise within (0, 1): a step of 1 has no control, so it is not one."""
     kept = tuple(step for step in steps if step < 1.0)
     if not kept or kept[0] <= 0.0 or list(kept) != sorted(set(kept)):
         raise ValueError(f"trial {trial_id}: steps must rise within (0, 1), got {steps}; use for example {STEPS}")
-    return Trial(trial_id, arm, control_arm, kept, 0, minute, minute, minute, versions=(version,), last_version=version)
+    one = Trial(trial_id, arm, control_arm, kept, 0, minute, minute, minute, versions=(version,), last_version=version)
+    return msgspec.structs.replace(one, mode=mode)
 
 
 def with_version(trial: Trial, version: int) -> Trial:

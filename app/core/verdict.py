@@ -45,7 +45,7 @@ class Interval(msgspec.Struct, frozen=True, array_like=True):
 class Verdict(msgspec.Struct, frozen=True, array_like=True):
     """``metric``: the one that decided or is waited for. ``doubtful``: harm was judged on incomplete panes too.
 
-    ``reward``: difference of the composite reward at the last step, and whether it is a proven ``benefit``.
+    ``reward``: difference of the composite reward where an arm may be admitted, and whether it is proven ``benefit``.
     """
 
     kind: Kind = "hold"
@@ -68,12 +68,12 @@ class _Harm(msgspec.Struct, frozen=True):
 
 def judge(trial: Trial, guardrails: Guardrails, objective: Objective | None = None) -> Verdict:
     """The verdict as of the last observed pane. Harm is looked for in all panes, safety in complete ones only."""
-    harms = _harms(trial.evidence, guardrails, admission=trial.last_step)
+    harms = _harms(trial.evidence, guardrails, admission=trial.admitting)
     intervals = tuple(harm.interval for harm in harms)
-    reward = reward_interval(trial.evidence, objective, guardrails) if objective and trial.last_step else None
+    reward = reward_interval(trial.evidence, objective, guardrails) if objective and trial.admitting else None
     benefit = reward is not None and reward.low is not None and reward.low > 0.0
     doubtful = trial.doubtful is not None
-    seen = _harms(trial.doubtful, guardrails, admission=trial.last_step) if trial.doubtful is not None else harms
+    seen = _harms(trial.doubtful, guardrails, admission=trial.admitting) if trial.doubtful is not None else harms
     proven = [harm for harm in seen if harm.low > (0.0 if guardrails.strict(harm.interval.metric) else harm.tolerance)]
     if proven:
         worst = max(proven, key=lambda harm: harm.low / harm.tolerance if harm.tolerance else math.inf)

@@ -11,11 +11,12 @@ from app.core import commands, facts
 from app.core.assign import assign
 from app.core.batch import Batch
 from app.core.commands import COMMAND, Command
+from app.core.decision import Outcome, encode_outcome
 from app.core.document import ServiceDocument
 from app.core.events import Feedback, FeedbackEvent, Receipt, Response, ResponseEvent, rfc3339
 from app.core.fold import Fold
 from app.core.merge import Merge
-from app.core.outputs import Output
+from app.core.outputs import ACCEPTED, Output
 from app.core.ports import Record
 from app.core.row import Row
 from app.core.split import Split, decode
@@ -47,6 +48,7 @@ class Loop:
     outputs: list[Output] = field(default_factory=list)
     minute: int = 0
     split: Split | None = None
+    served: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._rnd = random.Random(self.seed)
@@ -92,6 +94,14 @@ class Loop:
         self._commands += 1
         self._write(facts.encode(fact))
 
+    def accepts(self, *capabilities: str) -> None:
+        """The gateway took the newest split and says what it can do."""
+        split = self.row.split
+        assert split is not None
+        outcome = Outcome(decision_id=split.decision_id, service=SERVICE, version=split.version, gateway="g",
+                          capabilities=capabilities)  # fmt: skip
+        self.control(ACCEPTED, encode_outcome(outcome))
+
     def run(self, minutes: int, until: Callable[["Loop"], bool] = lambda _: False) -> "Loop":
         for _ in range(minutes):
             self._traffic()
@@ -112,6 +122,12 @@ class Loop:
         else:
             drawn = assign(split, identity)
             slice_, arm, version, group = drawn.slice, drawn.arm, split.version, drawn.session_group
+            if drawn.mirror:
+                self._answer("shadow-" + identity, time_s, "shadow", drawn.mirror, version, group)
+        self._answer(identity, time_s, slice_, arm, version, group)
+
+    def _answer(self, identity: str, time_s: int, slice_: str, arm: str, version: int, group: int | None) -> None:
+        self.served[slice_, arm] = self.served.get((slice_, arm), 0) + 1
         behaviour, rnd = self.arms[arm], self._rnd
         data = Response(
             service=SERVICE, model=arm, arm=arm, slice=slice_, version=version, session_group=group,  # type: ignore[arg-type]  # drawn from the split

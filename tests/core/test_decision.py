@@ -27,7 +27,7 @@ DECISION_KEYS = {
 }  # fmt: skip
 OUTCOME_KEYS = {
     "decision_id", "service", "version", "gateway", "observed_share", "expected_share", "requests", "first_seen",
-    "error", "expected_impact", "realised_impact",
+    "error", "expected_impact", "realised_impact", "capabilities",
 }  # fmt: skip
 
 

@@ -133,6 +133,18 @@ def _steps(document: ServiceDocument) -> None:
             value=steps,
             allowed="1-90, then 100",
         )
+    plan = document.trial
+    if len(steps) < 2 and plan.mode != "immediate":
+        raise DocumentError(
+            "a trial needs a step below 100, which leaves a control slice to judge by", path=path, value=steps
+        )
+    if plan.mode in ("blue-green", "immediate") and plan.trial_minutes_max <= plan.bake_minutes:
+        raise DocumentError(
+            "the trial would end before its bake is over",
+            path=("trial", "trial_minutes_max"),
+            value=plan.trial_minutes_max,
+            allowed=f"more than bake_minutes = {plan.bake_minutes}",
+        )
     if document.trial.trial_minutes_max < document.trial.step_minutes_min * len(steps):
         raise DocumentError(
             "the trial would end before its steps can pass",

@@ -1,6 +1,6 @@
 """How a change is rolled out: the steps of a trial and what each one needs (DESIGN 7, STATISTICS 5)."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -12,6 +12,21 @@ Minutes = Annotated[int, Meta(ge=0, le=525_600)]
 class TrialPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Steps and deadlines of a trial, in percent of the traffic outside the holdout and in event-time minutes."""
 
+    mode: Annotated[
+        Literal["canary", "blue-green", "immediate", "shadow"],
+        Meta(
+            description="How a change reaches the traffic. `canary`: step by step. `blue-green`: the first step until "
+            "it is admitted, then all at once with the old arm kept ready. `immediate`: all at once, then judged. "
+            "`shadow`: first on copies whose answers nobody gets, then as a canary; the gateway must mirror traffic."
+        ),
+    ] = "canary"
+    bake_minutes: Annotated[
+        Minutes,
+        Meta(description="Modes blue-green and immediate: how long the old arm keeps 10 % after the switch, at least."),
+    ] = 60
+    shadow_percent: Annotated[
+        int, Meta(ge=1, le=90, description="Mode shadow: share of the requests that are copied to the challenger.")
+    ] = 5
     steps: Annotated[
         tuple[Percent, ...],
         Meta(

@@ -76,10 +76,15 @@ def step_text(decision: Decision) -> str:
 
 
 def _open_trial(d: Decision) -> str:
+    if d.deployment.strategy == "shadow":
+        copies = f"copies of {step_text(d)} of the traffic{where(d)}"
+        return f"{challenger(d)} gets {copies} and serves nobody, beside {incumbent(d)}"
     return f"A trial gives {challenger(d)} {step_text(d)} of the traffic{where(d)}, against {incumbent(d)}"
 
 
 def _next_step(d: Decision) -> str:
+    if d.deployment.strategy == "blue-green":
+        return f"{challenger(d)} takes {step_text(d)} of the traffic{where(d)}, {incumbent(d)} is kept ready beside it"
     steps = d.deployment.progression
     before = [step for step in steps if step < d.deployment.step]
     since = f" from {number(before[-1], 1)} %" if before else ""
@@ -92,6 +97,8 @@ def _hold(d: Decision) -> str:
 
 
 def _roll_back(d: Decision) -> str:
+    if d.evidence.get("mirrored"):
+        return f"{challenger(d)} gets no more copies{where(d)}, it never served; {incumbent(d)} answers as before"
     return f"{challenger(d)} is rolled back{where(d)}, {incumbent(d)} answers again"
 
 

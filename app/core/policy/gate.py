@@ -4,7 +4,7 @@ import msgspec
 
 from app.core.decision import Constraint
 from app.core.explain.wording import failed
-from app.core.policy import limits, rules
+from app.core.policy import abilities, limits, rules
 from app.core.policy.view import Action, Proposed, measured
 from app.core.row import Row
 
@@ -31,5 +31,9 @@ def gate(row: Row, action: Action, arm: str, share: float, now_s: int) -> Gate:
         return Gate(())
     proposed = Proposed(action, declared, share)
     metrics = measured(row, proposed, now_s)
-    held = (*limits.constraints(row, proposed, metrics), *rules.constraints(row, proposed, metrics))
+    held = (
+        *abilities.constraints(row, proposed),
+        *limits.constraints(row, proposed, metrics),
+        *rules.constraints(row, proposed, metrics),
+    )
     return Gate(held)
