@@ -59,6 +59,10 @@ simulations: .venv/.dev ## Property tests and replicated simulations: engines, s
 e2e-mock: .venv/.dev ## End to end on the mock cluster inside the test process
 	@echo "== end to end, mock cluster" && $(PYTEST) -q $(AGAIN) -m e2e tests
 
+.PHONY: page-test
+page-test: .venv/.dev ## The live page in a headless Chromium (skipped, with the reason, without Chromium)
+	@echo "== live page" && $(PYTEST) -q -m e2e tests/e2e/test_page.py
+
 .PHONY: e2e
 e2e: .venv/.dev ## End to end on a real Kafka of its own (skipped, with the reason, without Java and Maven)
 	@echo "== end to end, real Kafka"

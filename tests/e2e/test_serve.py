@@ -1,7 +1,5 @@
 """`llm-optimizer serve` as a process: orders and events reach the topics, answers come from them, it ends in order."""
 
-import re
-import signal
 import subprocess
 import sys
 import time
@@ -23,6 +21,7 @@ from app.adapters.readmodel.feed import roles_of
 from tests.adapters.readmodel.worlds import records
 from tests.e2e.harness.broker import Broker
 from tests.e2e.harness.deployment import Deployment, deploy
+from tests.e2e.harness.serving import Serving
 from tests.e2e.harness.topic import read
 from tests.e2e.harness.waits import until
 
@@ -30,26 +29,6 @@ pytestmark = pytest.mark.e2e
 
 EXAMPLES = 3
 """Of each operation, good ones and bad ones; all operations together take half a minute on a busy machine."""
-
-
-class Serving:
-    """One process, its address and its log."""
-
-    def __init__(self, deployment: Deployment, log: Path, **more: str) -> None:
-        env = {**deployment.env, "LLM_OPTIMIZER__API__PORT": "0", "LLM_OPTIMIZER__API__GRPC_PORT": "0", **more}
-        self._log = log
-        with log.open("wb") as stream:
-            self.process = subprocess.Popen([sys.executable, "-m", "app.cli.main", "serve"], env=env, stderr=stream)
-        until(lambda: bool(self._address()), 120, "serve did not say where it listens")
-        self.url = self._address()
-
-    def _address(self) -> str:
-        found = re.search(r"http://127\.0\.0\.1:\d+", self._log.read_text())
-        return found.group(0) if found else ""
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
 
 
 @pytest.fixture(scope="module")

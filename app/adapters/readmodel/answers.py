@@ -79,7 +79,9 @@ class Trial(Answer, frozen=True, kw_only=True):
 
 
 class ServiceState(Answer, frozen=True, kw_only=True):
-    """Where a service stands. ``weights`` by segment; ``counted_until``: end of its newest closed minute."""
+    """Where a service stands. ``weights`` by segment; ``counted_until``: end of its newest closed minute; ``arms``: all
+    of the split, in its order.
+    """
 
     service: str
     mode: str
@@ -90,6 +92,7 @@ class ServiceState(Answer, frozen=True, kw_only=True):
     trial: dict[str, Any] | None
     frozen: bool
     counted_until: str | None
+    arms: list[str] = []
 
 
 class WindowSums(Answer, frozen=True, kw_only=True):

@@ -134,6 +134,7 @@ class Model:
             trial=msgspec.to_builtins(split.trial) if split and split.trial else None,
             frozen=bool(split and split.frozen),
             counted_until=rfc3339(counted) if counted is not None else None,
+            arms=[arm.name for arm in split.arms] if split else [],
         )
 
     def split(self, service: str) -> Split | None:

@@ -8,6 +8,7 @@ from app.api.routes import (
     experiments,
     meta,
     optimize,
+    page,
     services,
     strategies,
     stream,
@@ -17,6 +18,7 @@ from app.api.routes import (
 
 ROUTES: tuple[Route, ...] = (
     *meta.ROUTES,
+    *page.ROUTES,
     *optimize.ROUTES,
     *strategies.ROUTES,
     *experiments.ROUTES,
