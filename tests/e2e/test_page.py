@@ -14,7 +14,7 @@ from tests.e2e.harness.deployment import Deployment, deploy
 from tests.e2e.harness.page_world import HOSTILE, HOSTILE_ARM, decide_again, tell
 from tests.e2e.harness.serving import Serving
 from tests.e2e.harness.topic import read
-from tests.e2e.harness.workers import until
+from tests.e2e.harness.waits import until
 
 pytestmark = pytest.mark.e2e
 

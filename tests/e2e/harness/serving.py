@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.e2e.harness.deployment import Deployment
-from tests.e2e.harness.workers import until
+from tests.e2e.harness.waits import until
 
 
 class Serving:
