@@ -43,6 +43,18 @@ except ImportError:  # without LiteLLM the parts below can still be used and tes
 
 log = logging.getLogger("llm_optimizer")
 
+AGENT = "litellm"
+MAX_EMITTED = 10_000
+"""Call ids remembered, so that a call that is told twice is sent once."""
+STATE = "llm_optimizer"
+"""Where a request carries what was drawn for it, in its metadata."""
+PROTECTED = frozenset(
+    ("model", "messages", "input", "stream", "metadata", "litellm_metadata", "api_key", "api_base", "base_url", "user")
+)
+"""Arguments of a call that an arm's parameters never replace."""
+
+
+# ==== shared by the clients: the same text in each of them (tests/clients/test_shared.py) =============================
 HOLDOUT_SALT = "llm-optimizer/holdout/"
 MAIN_SALT = "llm-optimizer/main/"
 GROUP_SALT = "llm-optimizer/group/"
@@ -53,15 +65,7 @@ TIMEOUT_S = WAIT_S + 15
 BACKOFF_S = (0.5, 1, 2, 5, 10, 30)
 MAX_DOCUMENT_BYTES = 4 << 20
 MAX_SERVICES = 64
-MAX_EMITTED = 10_000
-"""Call ids remembered, so that a call that is told twice is sent once."""
 SKEW_S = 300
-STATE = "llm_optimizer"
-"""Where a request carries what was drawn for it, in its metadata."""
-PROTECTED = frozenset(
-    ("model", "messages", "input", "stream", "metadata", "litellm_metadata", "api_key", "api_base", "base_url", "user")
-)
-"""Arguments of a call that an arm's parameters never replace."""
 
 
 # ---- the draw: app/core/assign.py, vectors in tests/golden/assign.json -----------------------------------------------
@@ -118,13 +122,17 @@ class Split:
                 return "trial", max(self._challengers, key=lambda arm: hash01(f"{salt}/{arm}", identity))
             if v < share + control_share:
                 return "control", str(self.trial["control_arm"])
-        weights = self._weights_of.get(segment) or self._weights_of.get("*") or [(self.incumbent, 1.0)]
+        weights = self.weights(segment)
         point, reached = hash01(MAIN_SALT, identity) * sum(weight for _, weight in weights), 0.0
         for arm, weight in weights:
             reached += weight
             if point < reached:
                 return "main", arm
         return "main", weights[-1][0]
+
+    def weights(self, segment: str = "*") -> list[tuple[str, float]]:
+        """Weights of the main slice in arm order, the positive ones; without any the incumbent has it all."""
+        return self._weights_of.get(segment) or self._weights_of.get("*") or [(self.incumbent, 1.0)]
 
     def order(self, arm: str) -> list[str]:
         """Who may answer for ``arm``: itself, the fallbacks it names, the incumbent, then all others."""
@@ -169,7 +177,7 @@ class Desired:
                 f"LLM_OPTIMIZER_SERVICES: {len(self.services)} services, at most {MAX_SERVICES} are followed"
             )
         self._url, self._key = url.rstrip("/"), key
-        self._agent = agent or f"litellm-{socket.gethostname()}-{os.getpid()}"
+        self._agent = agent or f"{AGENT}-{socket.gethostname()}-{os.getpid()}"
         self._cache = Path(cache) if cache else None
         self._stopped = threading.Event()
 
@@ -263,6 +271,9 @@ class Desired:
 
     def _digest(self, at: int, message: bytes) -> str:
         return hmac.new(self._key.encode(), b"%d\n" % at + message, hashlib.sha256).hexdigest()
+
+
+# ==== end of what the clients share ===================================================================================
 
 
 # ---- evidence --------------------------------------------------------------------------------------------------------
@@ -375,6 +386,7 @@ class LLMOptimizer(CustomLogger):  # type: ignore[misc]  # Any where LiteLLM is 
             state["order"] = split.order(arm)
             state["parameters"] = {name: dict(one.get("parameters") or {}) for name, one in split.arms.items()}
             state["models"] = {name: str(one.get("model", "")) for name, one in split.arms.items()}
+            state["prompts"] = {name: str(one.get("prompt_version") or "") for name, one in split.arms.items()}
             self.counts["drawn"] += 1
         state["request_id"] = with_receipt(unique, state) if state["arm"] else unique
         metadata[STATE] = state
@@ -505,6 +517,8 @@ def _common(state: Mapping[str, Any], payload: Mapping[str, Any], served: str) -
         body["session_group"] = state["group"]
     if served and served != arm:
         body["served_arm"] = served
+    if prompt := state.get("prompts", {}).get(served or arm):
+        body["labels"] = {"prompt_version": prompt[:200]}
     return body
 
 

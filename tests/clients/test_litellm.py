@@ -183,6 +183,15 @@ async def test_a_second_try_goes_to_the_next_arm_and_the_event_says_who_answered
     assert optimizer.counts["fell_over"] == 1
 
 
+async def test_the_event_names_the_prompt_of_the_arm_that_answered(optimizer, producer):
+    follow(optimizer, split(1, arms=(ARMS[0], msgspec.structs.replace(ARMS[1], prompt_version="p7"))))
+    call = await Call(optimizer).enter()
+    await call.answered("small")
+    await (await Call(optimizer, "call-2").enter()).answered("big")
+    first, second = (msgspec.json.decode(value, type=Response) for _, _, value in producer.sent)
+    assert (first.labels, second.labels) == ({"prompt_version": "p7"}, None)
+
+
 async def test_an_arm_that_is_cooling_down_is_passed_over(optimizer):
     follow(optimizer, split(1))
     call = await Call(optimizer).enter()

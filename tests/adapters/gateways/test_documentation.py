@@ -10,20 +10,20 @@ from app.settings import load
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "gateways.md").read_text()
 
 
-def block(language):
-    (found,) = re.findall(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL)
-    return found
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL)
 
 
 def test_the_configuration_update_is_sound():
-    split = split_of(decode(block("json")))
+    (found,) = blocks("json")
+    split = split_of(decode(found))
     assert unsound(split) == ""
     assert split.trial is not None
 
 
 def test_the_settings_are_read(tmp_path):
-    config = tmp_path / "settings.toml"
-    config.write_text(block("toml"))
-    settings = load(config, env={})
-    assert settings.gateway.kind == "orchestrator"
-    assert settings.actuate.deadline_s == 300
+    config, kinds = tmp_path / "settings.toml", []
+    for found in blocks("toml"):
+        config.write_text(found)
+        kinds.append(load(config, env={}).gateway.kind)
+    assert kinds == ["orchestrator", "mlflow"]
