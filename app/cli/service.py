@@ -113,11 +113,13 @@ def show(options: Options, name: str | None, *, as_json: bool) -> None:
 @file_argument
 @click.option("--service", "name", default=None, help="Make one service of this name of all deployments.")
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), help="Write NAME.toml files to this folder.")
-def import_(file: Path, name: str | None, into: Path | None) -> None:
+@click.option("--apply", "applies", is_flag=True, help="Put them into force at once; services that have one are left.")
+@click.pass_obj
+def import_(options: Options, file: Path, name: str | None, into: Path | None, *, applies: bool) -> None:
     """Make first documents (mode observe) from LiteLLM's configuration FILE (`-` = standard input).
 
     Each model group becomes a service, its deployments become arms; keys and addresses are not copied. Without --into
-    the documents are printed; several at once need --into.
+    and --apply the documents are printed; several at once need one of the two.
     """
     from app.adapters.integrations import litellm_config
     from app.core.document import DocumentError, to_toml
@@ -128,21 +130,50 @@ def import_(file: Path, name: str | None, into: Path | None) -> None:
         found = [litellm_config.document(name, deployments)] if name else litellm_config.documents(deployments)
     except DocumentError as error:
         raise click.ClickException(str(error)) from None
-    if into is None and len(found) > 1:
+    if into is None and not applies and len(found) > 1:
         groups = ", ".join(document.service for document in found)
         raise click.ClickException(
-            f"{origin} has {len(found)} model groups ({groups}): add --into FOLDER for a document of each, "
-            "or --service NAME to compare all their deployments as one service"
+            f"{origin} has {len(found)} model groups ({groups}): add --into FOLDER for a document of each, --apply to "
+            "put them into force, or --service NAME to compare all their deployments as one service"
         )
-    if into is None:
+    if into is not None:
+        _write(found, into, applies=applies)
+    if applies:
+        _apply_new(options, found, origin)
+    elif into is None:
         click.echo(to_toml(found[0]), nl=False)
-        return
+
+
+def _write(found: "list[ServiceDocument]", into: Path, *, applies: bool) -> None:
+    from app.core.document import to_toml
+
     into.mkdir(parents=True, exist_ok=True)
     for document in found:
         path = into / f"{quote(document.service, safe=' @:+')}.toml"
         path.write_text(to_toml(document), encoding="utf-8")
         click.echo(f"{path} (arms: {', '.join(document.arm_names)})")
-    click.echo(f"put each into force with: llm-optimizer service apply {shlex.quote(str(into))}/NAME.toml", err=True)
+    if not applies:
+        click.echo(
+            f"put each into force with: llm-optimizer service apply {shlex.quote(str(into))}/NAME.toml", err=True
+        )
+
+
+def _apply_new(options: Options, found: "list[ServiceDocument]", origin: str) -> None:
+    """Documents of services that have none. One that a person wrote is never replaced by an imported one."""
+    from app.adapters.kafka.command_log import CommandLog
+    from app.core.commands import Command, Configure
+
+    log = CommandLog(options.settings())
+    known = log.newest_documents()
+    for document in found:
+        name = document.service
+        if name in known:
+            click.echo(f"{name}: has a document already, left as it is (`llm-optimizer service show {name}`)")
+            continue
+        reason = f"imported from {origin}"
+        log.send(Command(service=name, command="configure", args=Configure(document), actor=_user(), reason=reason))
+        click.echo(f"{name}: {document.mode}, arms {', '.join(document.arm_names)}")
+    click.echo(f"next: {options.command('worker')}, and `{options.command('status', '--watch')}` beside it", err=True)
 
 
 @service.command

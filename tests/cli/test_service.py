@@ -18,8 +18,8 @@ from app.core.document.reference import reference
 from app.settings import load
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "examples" / "02-support-chat.toml"
-MINIMAL = ROOT / "examples" / "01-minimal.toml"
+EXAMPLE = ROOT / "examples" / "documents" / "support-chat.toml"
+MINIMAL = ROOT / "examples" / "documents" / "minimal.toml"
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +167,15 @@ def test_import_prints_one_document_and_writes_several(tmp_path: Path):
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["b%2Fb.toml", "chat.toml"]
     named = CliRunner().invoke(cli, ["service", "import", str(two), "--service", "both"])
     assert parse_toml(named.stdout).arm_names == ("gpt-4o-eu", "haiku")
+
+
+def test_import_puts_into_force_what_is_new_and_leaves_what_a_person_wrote(fresh: dict[str, str]) -> None:
+    example = str(ROOT / "examples" / "litellm-config.yaml")
+    first = run(fresh, "import", example, "--apply")
+    assert (first.exit_code, first.stdout) == (0, "chat: observe, arms gpt-4o-eu, haiku\n")
+    again = run(fresh, "import", example, "--apply")
+    assert "has a document already, left as it is" in again.stdout
+    assert [command.service for command in logged(fresh)] == ["chat"]
 
 
 def test_policies_in_yaml_join_the_document_or_say_their_line(fresh: dict[str, str], tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from app.core.document.schema import tables
 pytestmark = pytest.mark.simulation
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("*.toml"))
+EXAMPLES = sorted((ROOT / "examples" / "documents").glob("*.toml"))
 TWO_ARMS = '[[arms]]\nname = "large"\n[[arms]]\nname = "small"\n'
 MINIMAL = f'service = "chat"\n{TWO_ARMS}'
 
@@ -72,7 +72,7 @@ def test_every_example_is_read_and_survives_toml_and_json(path: Path) -> None:
 
 
 def test_there_are_examples_to_read() -> None:
-    assert [path.name for path in EXAMPLES][:2] == ["01-minimal.toml", "02-support-chat.toml"]
+    assert [path.name for path in EXAMPLES][:2] == ["minimal.toml", "support-chat.toml"]
 
 
 @pytest.mark.parametrize(

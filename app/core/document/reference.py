@@ -11,8 +11,8 @@ from app.core.document.schema import allowed, described, tables
 _INTRODUCTION = """# The service document
 
 One TOML file says what a service is and how it may be changed. The smallest one is a name and two arms
-([examples/01-minimal.toml](../examples/01-minimal.toml)); every other field has a default, listed here.
-[examples/02-support-chat.toml](../examples/02-support-chat.toml) uses most of them.
+([examples/documents/minimal.toml](../examples/documents/minimal.toml)); every other field has a default, listed here.
+[examples/documents/support-chat.toml](../examples/documents/support-chat.toml) uses most of them.
 
 `llm-optimizer service diff FILE` shows what would change, `service apply FILE` puts it into force,
 `service show NAME` prints what is in force. An error names the file, the line, the key and what is allowed.
