@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 ROLES = ("commands", "splits", "optimizations", "aggregates")
 NEWEST = {"aggregates": 2_000, "optimizations": 2_000}
 """Enough for some minutes of every service."""
-WINDOW_S = 900
+WINDOWS_S = (900, 300, 60)
+"""The traffic that is listed: the longest of these windows that has closed."""
 HEADER = ("SERVICE", "MODE", "VERSION", "SERVING", "TRIAL", "COUNTED UP TO", "BEHIND")
 NONE_YET = "no service is known yet: apply a document (`llm-optimizer service apply`) or send telemetry"
 
@@ -64,15 +65,26 @@ def status(options: Options, service: str | None, *, watch: bool, as_json: bool)
 @json_option
 @click.pass_obj
 def services(options: Options, *, as_json: bool) -> None:
-    """List the services: mode, arms, and the traffic of their newest quarter of an hour."""
+    """List the services: mode, arms, and their traffic in the newest closed 15 minutes (at first 5, or 1)."""
     with glance(options, *ROLES) as filled:
         rows = [_listed(filled.model, name) for name in filled.model.names()]
     if as_json:
         write_json(rows)
     elif rows:
-        header = ("SERVICE", "MODE", "DOCUMENT", "ARMS", "SERVES", "REQUESTS", "ERRORS", "COST", "P95", "QUALITY")
+        header = (
+            "SERVICE",
+            "MODE",
+            "DOCUMENT",
+            "ARMS",
+            "SERVES",
+            "NEWEST",
+            "REQUESTS",
+            "ERRORS",
+            "COST",
+            "P95",
+            "QUALITY",
+        )
         write_columns(map(_columns, rows), header=header)
-        click.echo("requests, errors, cost, p95 and judged quality: of the newest closed quarter of an hour", err=True)
     else:
         click.echo(NONE_YET)
 
@@ -87,7 +99,7 @@ class Listed(msgspec.Struct, frozen=True):
     configured: bool
     arms: list[str]
     incumbent: str
-    window_s: int
+    window_s: int | None
     requests: int | None
     errors: int | None
     cost_usd: float | None
@@ -175,7 +187,8 @@ def _watch(filled: "Glance", only: str | None, *, as_json: bool) -> None:
 def _listed(model: "Model", name: str) -> Listed:
     from app.adapters.readmodel.spending import traffic
 
-    state, seen = model.state(name), traffic(model, name, WINDOW_S)
+    state = model.state(name)
+    seen = next((found for size_s in WINDOWS_S if (found := traffic(model, name, size_s)) is not None), None)
     document, split = model.document(name), model.split(name)
     arms = [arm.name for arm in split.arms] if split else list(document.arm_names) if document else []
     return Listed(
@@ -184,8 +197,11 @@ def _listed(model: "Model", name: str) -> Listed:
         document is not None,
         arms or model.arms_seen(name),
         state.incumbent if state else "",
-        WINDOW_S,
-        *((seen.requests, seen.errors, seen.cost_usd, seen.latency_ms_p95, seen.quality) if seen else (None,) * 5),
+        *(
+            (seen.window_s, seen.requests, seen.errors, seen.cost_usd, seen.latency_ms_p95, seen.quality)
+            if seen
+            else (None,) * 6
+        ),
     )
 
 
@@ -199,6 +215,7 @@ def _columns(row: Listed) -> tuple[object, ...]:
         "yes" if row.configured else "no",
         ", ".join(row.arms) or "-",
         row.incumbent or "-",
+        "-" if row.window_s is None else f"{row.window_s // 60} min",
         text(row.requests, "{:,}"),
         text(row.errors, "{:,}"),
         text(row.cost_usd, "${:,.2f}"),

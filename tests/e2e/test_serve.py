@@ -1,5 +1,6 @@
 """`llm-optimizer serve` as a process: orders and events reach the topics, answers come from them, it ends in order."""
 
+import os
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from schemathesis.specs.openapi import checks as promises
 from app.adapters.kafka.security import librdkafka
 from app.adapters.readmodel.feed import roles_of
 from tests.adapters.readmodel.worlds import records
-from tests.e2e.harness.broker import Broker
+from tests.e2e.harness.broker import ROOT, Broker
 from tests.e2e.harness.deployment import Deployment, deploy
 from tests.e2e.harness.serving import Serving
 from tests.e2e.harness.topic import read
@@ -50,6 +51,15 @@ def serving(deployment: Deployment, tmp_path_factory: Any) -> Iterator[Serving]:
     until(lambda: requests.get(f"{one.url}/ready", timeout=30).status_code == 200, 120, "it did not catch up")
     yield one
     assert one.stop() == 0
+
+
+def test_the_example_in_the_docs_sends_an_answer_and_its_score(serving: Serving) -> None:
+    script = ROOT / "examples" / "02-emit-http" / "emit.py"
+    env = {**os.environ, "LLM_OPTIMIZER_API": serving.url}
+    done = subprocess.run(
+        [sys.executable, script, "mail"], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.startswith('202 {"accepted":2'), done.stderr
 
 
 async def test_an_order_and_an_event_reach_their_topics_and_are_told(deployment: Deployment, serving: Serving) -> None:
