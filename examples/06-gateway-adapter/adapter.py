@@ -24,7 +24,7 @@ from app.settings import load
 
 
 class FileGateway:
-    """`app.core.ports.Gateway` over one JSON file. Only weights: this gateway draws by itself, and knows no slices."""
+    """`app.core.ports.Gateway` over one JSON file. Who reads it draws slice and arm as `app/core/assign.py` says."""
 
     def __init__(self, file: Path) -> None:
         self.store = SplitStore()  # etags, idempotency keys, and the rule that older versions lose
@@ -36,7 +36,7 @@ class FileGateway:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        return frozenset(("weights",))
+        return frozenset(("weights", "slices", "sticky"))
 
     def plan(self, current: Split | None, desired: Split) -> Plan:
         return actuation.plan(self.capabilities, current, desired)
@@ -45,6 +45,8 @@ class FileGateway:
         return self.store.read(service)
 
     async def apply(self, split: Split, if_match: str | None, idempotency_key: str) -> Ack:
+        if missing := self.plan(None, split).unsupported:
+            raise Refused(f"{self.name} cannot do {', '.join(missing)}")
         ack = self.store.put(split, if_match, idempotency_key, must_be_new=if_match is None)
         self._write()
         return ack
@@ -64,13 +66,18 @@ class FileGateway:
 
 
 def routes_of(split: Split) -> dict[str, object]:
-    """What this gateway understands: the version, and for each segment the models with their weights."""
+    """What this gateway understands: version, slices, and for each segment the models with their weights."""
     models = {arm.name: arm.model for arm in split.arms}
     weights = {
         segment: [{"arm": arm, "model": models[arm], "weight": weight} for arm, weight in of.items() if weight]
         for segment, of in split.weights.items()
     }
-    return {"version": split.version, "weights": weights}
+    trial = split.trial
+    slices = {"holdout": {"arm": split.baseline or split.incumbent, "share": split.holdout_share}}
+    if trial is not None:  # shares of the traffic outside the holdout; the rest is the main slice
+        slices["trial"] = {"arm": trial.arm, "share": trial.share}
+        slices["control"] = {"arm": trial.control_arm, "share": trial.control_share}
+    return {"version": split.version, "sticky": split.sticky, "slices": slices, "weights": weights}
 
 
 async def follow(gateway: FileGateway, *, stay: bool) -> int:
@@ -82,9 +89,12 @@ async def follow(gateway: FileGateway, *, stay: bool) -> int:
             for split in (decode(seen.value) for seen in batch if seen.value):
                 held = await gateway.read(split.service)
                 etag = held.etag if held is not None else None
-                ack = await gateway.apply(split, etag, idempotency_key(split, etag))
-                applied += ack.status == "applied"
-                print(f"{split.service} version {split.version}: {ack.status}", flush=True)
+                try:
+                    status = (await gateway.apply(split, etag, idempotency_key(split, etag))).status
+                except Refused as error:  # this one only: the last good split of the service stays, others go on
+                    status = f"refused, {error}"
+                applied += status == "applied"
+                print(f"{split.service} version {split.version}: {status}", flush=True)
             batch = await asyncio.to_thread(reader.poll, timeout_s=1.0) if stay else []
     return applied
 
