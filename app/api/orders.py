@@ -24,6 +24,7 @@ RIGHT: dict[Verb, Right] = {
     "set-mode": "administer",
     "rebaseline": "administer",
     "experiment.start": "administer",
+    "share-budget": "administer",
 }
 """What an order needs; every other one needs ``operate``."""
 MAX_REMEMBERED = 10_000

@@ -124,6 +124,16 @@ def set_mode(*, mode: str) -> Args:
     return {"mode": mode}
 
 
+@_order(
+    "share-budget",
+    click.argument("share", type=click.FloatRange(0, 1, min_open=True)),
+    click.option("--group", default="", help="The group that is meant [default: the one the service is in]."),
+)
+def share_budget(*, share: float, group: str) -> Args:
+    """Set which part (0 to 1) of its group's budget SERVICE may spend, until its next document."""
+    return {"share": share, "group": group}
+
+
 def send(options: Options, command: "Command", *, as_json: bool) -> None:
     """Write ``command`` to the log, and say under which id and where to look for what becomes of it."""
     from app.adapters.kafka.command_log import CommandLog

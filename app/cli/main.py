@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "abort": ("app.cli.control:abort", "End the open trial without a verdict."),
         "rollback": ("app.cli.control:rollback", "Go back to what was served before the last change."),
         "set-mode": ("app.cli.control:set_mode", "Set how far a service may act: observe to auto."),
+        "share-budget": ("app.cli.control:share_budget", "Set a service's part of its group's budget."),
         "approve": ("app.cli.control:approve", "Say yes to a proposed decision."),
         "reject": ("app.cli.control:reject", "Say no to a proposed decision."),
         "optimize-now": ("app.cli.control:optimize_now", "Look for a change now, without waiting for the main loop."),

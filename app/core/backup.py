@@ -21,16 +21,19 @@ def backup_of(row: Row, now_s: int) -> str:
     """
     former = (past.incumbent for past in reversed(row.history))
     for arm in dict.fromkeys((row.document.strategy.backup, *former)):
-        rest = row.resting.get(arm)
-        usable = arm and arm != row.incumbent and row.document.arm(arm) is not None
-        if usable and (rest is None or now_s >= rest.until_s) and not _forbidden(row, arm, now_s):
+        if arm and arm != row.incumbent and usable(row, arm, now_s):
             return arm
     return ""
 
 
-def _forbidden(row: Row, arm: str, now_s: int) -> bool:
-    """Whether something known forbids ``arm`` to serve; what is not measured yet does not."""
-    return any(c.value is not None for c in gate(row, "promote", arm, 1.0, now_s).stops)
+def usable(row: Row, arm: str, now_s: int) -> bool:
+    """Whether ``arm`` may serve at once: it is declared, does not rest, and nothing known forbids it (what is not
+    measured yet does not).
+    """
+    rest = row.resting.get(arm)
+    if row.document.arm(arm) is None or (rest is not None and now_s < rest.until_s):
+        return False
+    return not any(c.value is not None for c in gate(row, "promote", arm, 1.0, now_s).stops)
 
 
 def fail_over(row: Row, now_s: int, backup: str, trigger: Trigger, cause: str) -> Result:

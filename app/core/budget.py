@@ -9,13 +9,15 @@ zones are data, so this is a function of the panes alone. ``app.core.pacing`` so
 
 import math
 from calendar import monthrange
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from app.core.cell import Cell
+from app.core.cell import Cell, CellKey, Late
+from app.core.decision import Constraint
 from app.core.document import ServiceDocument
 from app.core.pane import ClosedPane
 
@@ -28,6 +30,8 @@ RECENT = 0.97
 RESERVE = 5e-4
 """Share of a budget that is not planned for: what is under way when the last split of the period is made."""
 LAST_HOUR = 23.0
+PeriodName = Literal["day", "month"]
+PERIODS: tuple[PeriodName, ...] = ("day", "month")
 
 
 class Period(msgspec.Struct, frozen=True, array_like=True):
@@ -52,7 +56,8 @@ class Recent(msgspec.Struct, frozen=True, array_like=True):
 class Budgeting(msgspec.Struct, frozen=True, array_like=True):
     """State of one service. ``hours``: requests of each local hour on the days before (24, -1 unknown) and
     ``hour_n`` those of the present one. ``price``: reward worth a USD, the multiplier of the solved mix; 0: no budget
-    binds. ``capped``: the budget is spent and the document's cap action holds.
+    binds. ``capped``: the budget is spent and the document's cap action holds. ``segments``: those with a budget of
+    their own. Policy single: ``stand_in`` serves so that the budget lasts, instead of ``saved_from``.
     """
 
     day: Period = Period()
@@ -64,10 +69,23 @@ class Budgeting(msgspec.Struct, frozen=True, array_like=True):
     price: float = 0.0
     capped: bool = False
     at_s: int = 0
+    segments: dict[str, "Budgeting"] = {}
+    saved_from: str = ""
+    stand_in: str = ""
+
+
+class Limit(NamedTuple):
+    """The least that bounds a period: its USD, the name of its key in the document, and a plain name for people."""
+
+    usd: float
+    name: str
+    words: str
 
 
 class Allowance(NamedTuple):
-    """USD a request of the main slice may cost on average; ``last_hour``: of the period that binds."""
+    """USD a request of the main slice may cost on average; ``last_hour``: of the period that binds. ``name`` is the key
+    in the document that binds, ``words`` what people call it.
+    """
 
     usd: float
     period: str
@@ -75,19 +93,69 @@ class Allowance(NamedTuple):
     spent: float
     left: float
     last_hour: bool
+    name: str = ""
+    words: str = ""
 
 
 def limited(document: ServiceDocument) -> bool:
     """Whether there is a budget at all."""
-    return document.budget.day_usd is not None or document.budget.month_usd is not None
+    budget = document.budget
+    return bool(budget.segments) or any(limit_of(document, period) is not None for period in PERIODS)
 
 
-def learned(state: Budgeting, document: ServiceDocument, pane: ClosedPane, expected_usd: float) -> Budgeting:
-    """Add a closed pane. ``expected_usd``: what the main slice's requests should have cost by the arms' means."""
+def limit_of(document: ServiceDocument, period: PeriodName, segment: str = "") -> Limit | None:
+    """What bounds a day or month of the service (its own budget, or its share of the group's), or of one segment."""
+    budget, found = document.budget, list[Limit]()
+    if segment:
+        for part in budget.segments:
+            usd = part.day_usd if period == "day" else part.month_usd
+            if part.segment == segment and usd is not None:
+                words = f"the budget of the {period} for {segment}"
+                found.append(Limit(usd, f"budget.segments.{segment}.{period}_usd", words))
+        return found[0] if found else None
+    own, group = (
+        (budget.day_usd, budget.group.day_usd) if period == "day" else (budget.month_usd, budget.group.month_usd)
+    )
+    if own is not None:
+        found.append(Limit(own, f"budget.{period}_usd", f"the budget of the {period}"))
+    if group is not None:
+        words = f"the {period}'s share of the budget of group {budget.group.name}"
+        found.append(Limit(budget.group.share * group, f"budget.group.{period}_usd", words))
+    return min(found, default=None)
+
+
+def learned(
+    state: Budgeting, document: ServiceDocument, pane: ClosedPane, expected_usd: float | Mapping[str, float]
+) -> Budgeting:
+    """Add a closed pane. ``expected_usd``: what the main slice's requests should have cost by the arms' means, in all
+    or by segment. Late events belong to no segment: the service alone pays for them.
+    """
+    expected = expected_usd if isinstance(expected_usd, Mapping) else {"": expected_usd}
+    cells = sorted(pane.cells.items())
+    parts = {
+        part.segment: _counted(
+            state.segments.get(part.segment, Budgeting()), document, pane,
+            [(key, cell) for key, cell in cells if key.segment == part.segment],
+            Late(), expected.get(part.segment, 0.0),
+        )
+        for part in document.budget.segments
+    }  # fmt: skip
+    whole = _counted(state, document, pane, cells, pane.late, sum(expected.values()))
+    return msgspec.structs.replace(whole, segments=parts)
+
+
+def _counted(
+    state: Budgeting,
+    document: ServiceDocument,
+    pane: ClosedPane,
+    cells: list[tuple[CellKey, Cell]],
+    late: Late,
+    expected_usd: float,
+) -> Budgeting:
     local = datetime.fromtimestamp(pane.start_s, ZoneInfo(document.budget.time_zone))
-    usd = pane.late.cost_usd + sum(cell.cost_usd + cell.own_cost_usd for _, cell in sorted(pane.cells.items()))
-    served = [(key.slice == "main", cell) for key, cell in sorted(pane.cells.items()) if key.slice != "shadow"]
-    requests = float(sum(cell.n for _, cell in served) + pane.late.n)
+    usd = late.cost_usd + sum(cell.cost_usd + cell.own_cost_usd for _, cell in cells)
+    served = [(key.slice == "main", cell) for key, cell in cells if key.slice != "shadow"]
+    requests = float(sum(cell.n for _, cell in served) + late.n)
     state = _hours(state, local.toordinal() * 24 + local.hour, requests)
     return msgspec.structs.replace(
         state,
@@ -98,23 +166,36 @@ def learned(state: Budgeting, document: ServiceDocument, pane: ClosedPane, expec
     )
 
 
-def allowance(state: Budgeting, document: ServiceDocument) -> Allowance | None:
-    """What a main request may cost from now on; None without a budget or before anything was seen of its period."""
-    budget = document.budget
-    if not limited(document) or not state.at_s or state.day.requests <= 0:
+def allowance(state: Budgeting, document: ServiceDocument, segment: str = "") -> Allowance | None:
+    """What a main request (of one ``segment``) may cost from now on; None without a budget or before anything was seen
+    of its period.
+    """
+    state = state.segments.get(segment, Budgeting()) if segment else state
+    day, month = limit_of(document, "day", segment), limit_of(document, "month", segment)
+    if (day is None and month is None) or not state.at_s or state.day.requests <= 0:
         return None
-    zone = ZoneInfo(budget.time_zone)
+    zone = ZoneInfo(document.budget.time_zone)
     local = datetime.fromtimestamp(state.at_s, zone)
     usual = _Usual.of(state, local)
     found = []
-    if budget.day_usd is not None and local.toordinal() == state.day.number:
+    if day is not None and local.toordinal() == state.day.number:
         left = _left(state.day, usual, local, datetime.fromtimestamp(state.day.since_s, zone), days=1)
-        found.append(_allowed(state, "day", budget.day_usd, state.day, left))
-    if budget.month_usd is not None and local.year * 12 + local.month == state.month.number:
+        found.append(_allowed(state, "day", day, state.day, left))
+    if month is not None and local.year * 12 + local.month == state.month.number:
         days = monthrange(local.year, local.month)[1] - local.day + 1
         left = _left(state.month, usual, local, datetime.fromtimestamp(state.month.since_s, zone), days=days)
-        found.append(_allowed(state, "month", budget.month_usd, state.month, left))
+        found.append(_allowed(state, "month", month, state.month, left))
     return min(found, key=lambda one: one.usd, default=None)
+
+
+def amount(found: Allowance) -> str:
+    """The budget that binds and its size, for people."""
+    return f"{found.words}, {found.budget:.4g} USD,"
+
+
+def as_constraint(found: Allowance) -> Constraint:
+    """The budget that binds, as a decision names what it was held against."""
+    return Constraint(name=found.name, limit=found.budget, value=found.spent, satisfied=found.spent < found.budget)
 
 
 class _Left(NamedTuple):
@@ -150,15 +231,15 @@ def _left(period: Period, usual: _Usual, now: datetime, since: datetime, *, days
     return _Left(r * max(0.0, rest), days == 1 and _hour(now) >= LAST_HOUR)
 
 
-def _allowed(state: Budgeting, name: str, budget: float, period: Period, left: _Left) -> Allowance:
-    remaining, recent = (1.0 - RESERVE) * budget - period.usd, state.recent
+def _allowed(state: Budgeting, name: str, limit: Limit, period: Period, left: _Left) -> Allowance:
+    remaining, recent = (1.0 - RESERVE) * limit.usd - period.usd, state.recent
     total = recent.main_n + recent.other_n
     mine = recent.main_n / total if recent.main_n else 1.0
     others = recent.other_usd / total if recent.main_n else 0.0
     per_request = remaining / left.requests if left.requests > 0 else math.inf
     lately = recent.main_usd / recent.expected_usd if recent.expected_usd > 0 else 1.0
     usd = max(0.0, (per_request - others) / mine / lately) if remaining > 0 else 0.0
-    return Allowance(usd, name, budget, period.usd, left.requests, left.last_hour)
+    return Allowance(usd, name, limit.usd, period.usd, left.requests, left.last_hour, limit.name, limit.words)
 
 
 def _hour(local: datetime) -> float:

@@ -31,10 +31,20 @@ Verb = Literal[
     "policy-answer",
     "experiment.start",
     "experiment.stop",
+    "share-budget",
 ]
 VERBS: tuple[Verb, ...] = get_args(Verb)
 ONE_SERVICE_ONLY: frozenset[Verb] = frozenset(
-    {"configure", "approve", "reject", "promote", "policy-answer", "experiment.start", "experiment.stop"}
+    {
+        "configure",
+        "approve",
+        "reject",
+        "promote",
+        "policy-answer",
+        "experiment.start",
+        "experiment.stop",
+        "share-budget",
+    }
 )
 """A broadcast of these would change services nobody has looked at."""
 
@@ -102,11 +112,20 @@ class ExperimentStop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     experiment_id: Annotated[str, Meta(max_length=200)] = ""
 
 
+class ShareBudget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """share-budget: the service's part of its group's budget, until the next document. ``group`` guards against the
+    wrong one; empty means the group the service is in.
+    """
+
+    share: Annotated[float, Meta(gt=0, le=1)]
+    group: Annotated[str, Meta(max_length=200)] = ""
+
+
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """optimize-now, pause, resume, rebaseline take no arguments."""
 
 
-Args = Configure | SetMode | Freeze | About | PolicyAnswer | ExperimentStart | ExperimentStop | Nothing
+Args = Configure | SetMode | Freeze | About | PolicyAnswer | ExperimentStart | ExperimentStop | ShareBudget | Nothing
 
 _ARGS: dict[
     Verb,
@@ -116,10 +135,12 @@ _ARGS: dict[
     | type[PolicyAnswer]
     | type[ExperimentStart]
     | type[ExperimentStop]
+    | type[ShareBudget]
     | type[Nothing],
 ] = {
     "experiment.start": ExperimentStart,
     "experiment.stop": ExperimentStop,
+    "share-budget": ShareBudget,
     "policy-answer": PolicyAnswer,
     "set-mode": SetMode,
     "freeze": Freeze,

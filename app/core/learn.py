@@ -158,14 +158,22 @@ def _budgeting(row: Row, pane: ClosedPane) -> Budgeting:
     """What was spent, and what the main slice's requests should have cost by the means before this pane."""
     if not (limited(row.document) or asked_of_spending(row.document)):
         return row.budgeting
-    mix, expected = row.mix, 0.0
-    if mix.arms:
-        known = {arm: cost for arm, profile in row.profiles.items() if (cost := profile.cost) is not None}
-        costs = costs_of(mix, known)
-        place = {(s, arm.name): costs[i, k] for i, s in enumerate(mix.segments) for k, arm in enumerate(mix.arms)}
-        main = ((key, cell) for key, cell in sorted(pane.cells.items()) if key.slice == "main")
-        expected = float(sum(cell.n * place.get((key.segment, key.arm), 0.0) for key, cell in main))
+    known = {arm: cost for arm, profile in row.profiles.items() if (cost := profile.cost) is not None}
+    means, expected = _mean_costs(row.mix, known), dict[str, float]()
+    for key, cell in sorted(pane.cells.items()):
+        if key.slice == "main":
+            mean = means.get((key.segment, key.arm), known.get(key.arm))
+            usd = cell.cost_usd if mean is None else cell.n * mean
+            expected[key.segment] = expected.get(key.segment, 0.0) + usd
     return add_spend(row.budgeting, row.document, pane, expected)
+
+
+def _mean_costs(mix: Mix, known: dict[str, float]) -> dict[tuple[str, str], float]:
+    """USD a request by (segment, arm) of a mix."""
+    if not mix.arms:
+        return {}
+    costs = costs_of(mix, known).tolist()
+    return {(s, arm.name): costs[i][k] for i, s in enumerate(mix.segments) for k, arm in enumerate(mix.arms)}
 
 
 def _off_policy(row: Row, pane: ClosedPane) -> OffPolicy:

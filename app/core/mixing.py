@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from app.core import change
-from app.core.budget import allowance
+from app.core.budget import Allowance, Budgeting, allowance, amount, as_constraint
 from app.core.change import Why
 from app.core.decision import Action, Change
 from app.core.outputs import Output
-from app.core.pacing import paced
+from app.core.pacing import paced, paced_in
 from app.core.row import Row
 from app.core.weights import Mix, drawn_rewards, reset_if_changed, rewards, reweighed, weights_of
 
@@ -50,25 +50,40 @@ def reweigh(row: Row, now_s: int) -> tuple[Row, list[Output]]:
 
 
 def _within_budget(row: Row, mix: Mix, minute: int, outside: float) -> tuple[Mix, Row, str]:
-    """The mix for the next minute, at a price where a budget binds; and what is to be said once it is spent."""
-    found, state, said = allowance(row.budgeting, row.document), row.budgeting, ""
-    drawn, at_price = drawn_rewards(mix, row.objective, row.service, minute), None
+    """The mix for the next minute, at a price where a budget binds; and what is to be said once one is spent."""
+    drawn, known = drawn_rewards(mix, row.objective, row.service, minute), known_costs(row)
+    found, at_price = allowance(row.budgeting, row.document), None
     if found is not None and math.isfinite(found.usd):
         at_price = paced(
             mix, minute, row.objective, found.usd,
-            service=row.service, requests_per_minute=outside, known_usd=known_costs(row), urgent=found.last_hour,
-            drawn=drawn,
+            service=row.service, requests_per_minute=outside, known_usd=known, urgent=found.last_hour, drawn=drawn,
         )  # fmt: skip
-    capped = found is not None and found.spent >= found.budget
-    if found is not None and capped and not state.capped:
-        said = f"the budget of the {found.period}, {found.budget:.4g} USD, is spent: the cheapest arm serves"
     if at_price is None:
-        price = 0.0
-        mix = reweighed(mix, minute, row.objective, service=row.service, requests_per_minute=outside, drawn=drawn)
-    else:
-        mix, price = at_price
-    state = msgspec.structs.replace(state, price=price, capped=capped)
-    return mix, msgspec.structs.replace(row, budgeting=state), said
+        new = reweighed(
+            mix, minute, row.objective, service=row.service, requests_per_minute=outside, drawn=drawn
+        )  # fmt: skip
+        at_price = new, 0.0
+    new, price = at_price
+    state, said = _told(row.budgeting, found, price)
+    for segment, part in state.segments.items():
+        found, price = allowance(row.budgeting, row.document, segment), 0.0
+        if found is not None and math.isfinite(found.usd) and segment in mix.segments:
+            at_price = paced_in(
+                new, segment, mix.weights[mix.segments.index(segment)], drawn, found.usd,
+                requests_per_minute=outside, known_usd=known, urgent=found.last_hour,
+            )  # fmt: skip
+            new, price = at_price or (new, 0.0)
+        told, more = _told(part, found, price)
+        state = msgspec.structs.replace(state, segments={**state.segments, segment: told})
+        said = said or more
+    return new, msgspec.structs.replace(row, budgeting=state), said
+
+
+def _told(state: Budgeting, found: Allowance | None, price: float) -> tuple[Budgeting, str]:
+    """``state`` at this price, and what is to be said of a budget that was just spent."""
+    capped = found is not None and found.spent >= found.budget
+    said = f"{amount(found)} is spent: the cheapest arm serves" if found and capped and not state.capped else ""
+    return msgspec.structs.replace(state, price=price, capped=capped), said
 
 
 def known_costs(row: Row) -> dict[str, float]:
@@ -99,28 +114,41 @@ def _why(row: Row, action: Action, challenger: str, cause: str = "") -> Why:
         if abs(w - old.get(segment, {}).get(arm, 0.0)) > 0.5 * MATERIAL_POINTS
     )
     evidence: dict[str, Any] = {"rewards": _rewards(row.mix, row), **({"challenger": challenger} if challenger else {})}
-    if row.budgeting.price > 0 or cause:
-        evidence |= _budget(row)
-        cause = cause or "the budget binds: dearer answers get less of the traffic"
-        evidence["cause"] = cause
+    binding = _binding(row)
+    if binding or cause:
+        names = " and ".join(amount(found) for found, _ in binding)
+        held = f"{names} {'bind' if len(binding) > 1 else 'binds'}: dearer answers get less of the traffic"
+        evidence |= {**_budget(row), "cause": cause or held}
     if action == "reset":
         evidence["cause"] = "its newest answers differ from its older ones by more than chance"
-    priced = row.budgeting.price > 0 or row.budgeting.capped
+    priced = bool(binding)
     return Why(
         action=action,
         trigger="threshold" if priced else "time",
         strategy="threshold" if priced else "reinforcement",
         evidence=evidence,
         changes=changes,
+        constraints=tuple(as_constraint(found) for found, _ in binding),
     )
 
 
+def _binding(row: Row) -> list[tuple[Allowance, Budgeting]]:
+    """The budgets at whose price the arms were weighed, or that are spent: the service's, then those of segments."""
+    states = [("", row.budgeting), *row.budgeting.segments.items()]
+    found = [(allowance(row.budgeting, row.document, segment), state) for segment, state in states]
+    return [(one, state) for one, state in found if one is not None and (state.price > 0 or state.capped)]
+
+
 def _budget(row: Row) -> dict[str, Any]:
-    """What the budget allows a request now, and the price at which the arms were weighed."""
-    found = allowance(row.budgeting, row.document)
-    if found is None:
-        return {}
-    return {"budget": {**found._asdict(), "price": row.budgeting.price}, "constraint": "budget"}
+    """What the budgets allow a request now, and the prices at which the arms were weighed."""
+    states = [("", row.budgeting), *row.budgeting.segments.items()]
+    told: dict[str, dict[str, Any]] = {}
+    for segment, state in states:
+        found = allowance(row.budgeting, row.document, segment)
+        if found is not None:
+            told[segment] = {**found._asdict(), "price": state.price}
+    whole = {"budget": told.pop("")} if "" in told else {}
+    return {**whole, **({"segment_budgets": told} if told else {}), "constraint": "budget"} if whole or told else {}
 
 
 def _rewards(mix: Mix, row: Row) -> dict[str, dict[str, dict[str, float]]]:

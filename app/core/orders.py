@@ -22,10 +22,11 @@ from app.core.commands import (
     Freeze,
     PolicyAnswer,
     SetMode,
+    ShareBudget,
     Violation,
     parse,
 )
-from app.core.decision import Action, Constraint, decode_outcome
+from app.core.decision import Action, Change, Constraint, decode_outcome
 from app.core.document import ServiceDocument, diff
 from app.core.facts import ControlFact
 from app.core.ideas import carried
@@ -276,6 +277,20 @@ def _experiment_stop(row: Row, order: Order, now_s: int) -> Result:
     return experiments.stop(row, _args(order, ExperimentStop).experiment_id, now_s)
 
 
+def _share_budget(row: Row, order: Order, now_s: int) -> Result:
+    args, budget = _args(order, ShareBudget), row.document.budget
+    if not budget.group.name or args.group not in ("", budget.group.name):
+        of = f"is in group {budget.group.name!r}" if budget.group.name else "is in no group: [budget.group] names it"
+        raise CommandError(f"share-budget: {row.service} {of}")
+    group = msgspec.structs.replace(budget.group, share=args.share)
+    document = msgspec.structs.replace(row.document, budget=msgspec.structs.replace(budget, group=group))
+    changes = (Change(parameter="budget.group.share", old=budget.group.share, new=args.share),)
+    why = _why(order.command, "configure", f"the budget of group {group.name} is shared anew")
+    why = msgspec.structs.replace(why, changes=changes)
+    row = msgspec.structs.replace(row, document=document)
+    return row, [change.say(row, "decided", order.identity, now_s, why)]
+
+
 _OBEY: dict[str, Callable[[Row, Order, int], Result]] = {
     "configure": _configure,
     "set-mode": _set_mode,
@@ -292,10 +307,11 @@ _OBEY: dict[str, Callable[[Row, Order, int], Result]] = {
     "optimize-now": _optimize_now,
     "experiment.start": _experiment_start,
     "experiment.stop": _experiment_stop,
+    "share-budget": _share_budget,
 }
 
 
-A = TypeVar("A", Configure, SetMode, Freeze, PolicyAnswer, ExperimentStart, ExperimentStop)
+A = TypeVar("A", Configure, SetMode, Freeze, PolicyAnswer, ExperimentStart, ExperimentStop, ShareBudget)
 
 
 def _args(order: Order, kind: type[A]) -> A:

@@ -7,7 +7,7 @@ the price rises, in steps of single draws, so the two mixes that bracket the tar
 each mix before it is costed. The price is what a USD is worth in reward: it is shown to people. Pure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -66,6 +66,33 @@ def paced(
     weights = tuple(tuple(row) for row in solved.weights.tolist())
     held = tuple(had or max(row) > 0.5 for had, row in zip(mix.held, weights, strict=True))
     return msgspec.structs.replace(mix, weights=weights, held=held), solved.price
+
+
+def paced_in(
+    mix: Mix,
+    segment: str,
+    old: Sequence[float],
+    drawn: Table,
+    allowed_usd: float,
+    *,
+    requests_per_minute: float = 0.0,
+    known_usd: Mapping[str, float] | None = None,
+    urgent: bool = False,
+) -> tuple[Mix, float] | None:
+    """``mix`` with the weights at which a request of ``segment`` costs ``allowed_usd``, and the price; None when it
+    costs no more as it is. ``old``: the segment's weights in force, kept while they are near enough.
+    """
+    at = mix.segments.index(segment)
+    costs, traffic = costs_of(mix, known_usd or {})[at : at + 1], np.ones(1)
+    if cost_of(np.array(mix.weights[at : at + 1]), costs, traffic) <= allowed_usd:
+        return None
+    solved = solve(mix, drawn[at : at + 1], costs, traffic, allowed_usd, requests_per_minute)
+    if solved is None:
+        return None
+    near = abs(cost_of(np.array([old]), costs, traffic) - solved.cost_usd) <= NEAR * solved.cost_usd
+    kept = near and not urgent and float(np.abs(np.array([old]) - solved.weights).max()) <= MOVED
+    row = tuple(old) if kept else tuple(solved.weights[0].tolist())
+    return msgspec.structs.replace(mix, weights=(*mix.weights[:at], row, *mix.weights[at + 1 :])), solved.price
 
 
 def solve(

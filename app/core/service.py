@@ -6,7 +6,7 @@ is obeyed. A tick lets deadlines pass. ``now_s`` is always event time: the end o
 
 import msgspec
 
-from app.core import answers, experiments, mixing, orders, outputs, ruling, search, turns, verify
+from app.core import answers, capping, experiments, mixing, orders, outputs, ruling, search, turns, verify
 from app.core.decision import Outcome, encode_outcome
 from app.core.events import NAME_PATTERN, rfc3339
 from app.core.facts import ControlFact
@@ -124,7 +124,9 @@ def _expire(row: Row, now_s: int) -> Result:
 
 # ---- decide ----
 def _decide(row: Row, now_s: int, *, fresh: bool) -> Result:
-    """The open trial first, then the queue, then the best expected gain, then (``fresh`` evidence) the weights."""
+    """The open trial first, then the queue, then the best expected gain, then (``fresh`` evidence) the weights
+    or, where one arm serves, what the budget says.
+    """
     if not row.may_change:
         return row, []
     said: list[Output] = []
@@ -135,9 +137,9 @@ def _decide(row: Row, now_s: int, *, fresh: bool) -> Result:
             row, said = turns.take(row, now_s)
         elif now_s >= row.next_cycle_s:
             row, said = search.look(row, now_s, "time")
-    if said or not fresh or row.document.policy != "mix":
+    if said or not fresh:
         return row, said
-    return mixing.reweigh(row, now_s)
+    return mixing.reweigh(row, now_s) if row.document.policy == "mix" else capping.kept(row, now_s)
 
 
 # ---- account ----

@@ -5,7 +5,7 @@ from click.testing import CliRunner
 from app.adapters.kafka.mock import MockCluster
 from app.adapters.kafka.subscriber import Subscriber
 from app.cli.main import cli
-from app.core.commands import About, Command, Freeze, Nothing, SetMode, parse
+from app.core.commands import About, Command, Freeze, Nothing, SetMode, ShareBudget, parse
 
 
 @pytest.fixture
@@ -38,6 +38,7 @@ def order(*words: str):
         (["approve", "chat"], "approve", About("")),
         (["resume", "chat"], "resume", Nothing()),
         (["set-mode", "chat", "auto"], "set-mode", SetMode("auto")),
+        (["share-budget", "chat", "0.4", "--group", "apps"], "share-budget", ShareBudget(share=0.4, group="apps")),
     ],
 )
 def test_an_order_says_what_for_whom_by_whom_and_why(sent, words, verb, args):

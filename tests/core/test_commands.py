@@ -24,7 +24,7 @@ DOCUMENT = {"service": "chat", "arms": [{"name": "a"}, {"name": "b"}]}
 ANSWER = {"decision_id": "d", "approved": False, "violations": [{"policy_id": "gdpr", "description": "EU only"}]}
 ARGS: dict[str, dict[str, Any]] = {
     "configure": {"document": DOCUMENT}, "set-mode": {"mode": "auto"}, "policy-answer": ANSWER,
-    "experiment.start": {"arms": ["b"]},
+    "experiment.start": {"arms": ["b"]}, "share-budget": {"share": 0.4, "group": "apps"},
 }  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def test_a_wrong_command_says_what_is_wrong(data: bytes, says: str) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_only_safe_commands_may_be_sent_to_all_services(verb: str) -> None:
-    if verb in ("configure", "approve", "reject", "promote", "policy-answer") or verb.startswith("experiment."):
+    if verb in ("configure", "approve", "reject", "promote", "policy-answer", "share-budget") or verb.startswith("experiment."):
         with pytest.raises(CommandError, match="name one service"):
             parse(wire(verb, service="*"))
     else:

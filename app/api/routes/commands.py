@@ -30,8 +30,8 @@ class CommandPage(msgspec.Struct, frozen=True, kw_only=True):
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One order. ``service`` ``*``: all (not for configure, approve, reject, promote). ``args`` as on llm.commands:
-    set-mode {"mode"}, freeze {"hold"}, configure {"document"}, approve, reject, promote, abort, rollback
-    {"decision_id"}.
+    set-mode {"mode"}, share-budget {"share", "group"}, freeze {"hold"}, configure {"document"}, approve, reject,
+    promote, abort, rollback {"decision_id"}.
     """
 
     service: Annotated[str, Meta(min_length=1, max_length=200)]

@@ -14,6 +14,7 @@ import msgspec
 from app.core.analyze.finding import EVERY, Note, Signal
 from app.core.analyze.flag import Flag, raised
 from app.core.analyze.scope import Scope
+from app.core.budget import PeriodName, limit_of
 from app.core.pane import ClosedPane
 
 MEMORY = 0.98
@@ -48,13 +49,19 @@ def step(state: Spend, scope: Scope, pane: ClosedPane) -> tuple[Spend, list[Note
     minutes = max(1, (scope.now_s - state.last_s) // 60) if state.last_s else 1
     rate = usd if not state.last_s else MEMORY**minutes * state.usd_per_min + (1 - MEMORY**minutes) * usd / minutes
     into_day = local.hour * 60 + local.minute + 1
-    now = _Now("day", local.toordinal(), budget.day_usd, usd, rate, into_day, 1440 - into_day)
+    now = _Now("day", local.toordinal(), _usd(scope, "day"), usd, rate, into_day, 1440 - into_day)
     day, notes = _period(state.day, scope, now)
     days = monthrange(local.year, local.month)[1]
     into_month = (local.day - 1) * 1440 + into_day
     number, left = local.year * 12 + local.month, days * 1440 - into_month
-    month, said = _period(state.month, scope, _Now("month", number, budget.month_usd, usd, rate, into_month, left))
+    month, said = _period(state.month, scope, _Now("month", number, _usd(scope, "month"), usd, rate, into_month, left))
     return Spend(day, month, rate, scope.now_s), notes + said
+
+
+def _usd(scope: Scope, period: PeriodName) -> float | None:
+    """What bounds the period: the service's own budget, or its share of the group's."""
+    found = limit_of(scope.document, period)
+    return None if found is None else found.usd
 
 
 class _Now(msgspec.Struct, frozen=True):

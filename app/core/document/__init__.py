@@ -4,7 +4,7 @@ from app.core.document.arms import EVERYWHERE, MAX_ARMS, MAX_SEGMENTS, Arm, Segm
 from app.core.document.difference import diff
 from app.core.document.errors import DocumentError
 from app.core.document.guardrails import CostGuardrail, ErrorsGuardrail, Guardrails, LatencyGuardrail, QualityGuardrail
-from app.core.document.limits import Budget, Policy, PolicyRule, Verify
+from app.core.document.limits import Budget, GroupBudget, Policy, PolicyRule, SegmentBudget, Verify
 from app.core.document.objective import PRESETS, Objective, Weights
 from app.core.document.pricing import Price
 from app.core.document.reading import from_json, from_object, parse_toml
@@ -27,6 +27,7 @@ __all__ = [
     "CostGuardrail",
     "DocumentError",
     "ErrorsGuardrail",
+    "GroupBudget",
     "Guardrails",
     "LatencyGuardrail",
     "Limits",
@@ -38,6 +39,7 @@ __all__ = [
     "PromptPlan",
     "QualityGuardrail",
     "RemotePolicy",
+    "SegmentBudget",
     "Segments",
     "ServiceDocument",
     "Slo",

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from app.core.cell import OVERFLOW
 from app.core.document.arms import EVERYWHERE
 from app.core.document.errors import DocumentError, Path
+from app.core.document.limits import Budget, GroupBudget, SegmentBudget
 from app.core.document.service_document import ServiceDocument
 from app.core.events import epoch_s
 from app.core.policy.errors import ExpressionError
@@ -182,9 +183,36 @@ def _budget(document: ServiceDocument) -> None:
             value=budget.time_zone,
             allowed='IANA names, "Europe/Berlin"',
         ) from None
+    _day_in_month(budget, ("budget",))
+    _day_in_month(budget.group, ("budget", "group"))
+    if not budget.group.name and budget.group != GroupBudget():
+        raise DocumentError("a group's budget needs the group's name", path=("budget", "group", "name"), value="")
+    for i, part in enumerate(budget.segments):
+        path = ("budget", "segments", i)
+        if part.segment in {other.segment for other in budget.segments[:i]}:
+            raise DocumentError("a segment has one budget", path=(*path, "segment"), value=part.segment)
+        _segment_budget(document, part, path)
+
+
+def _segment_budget(document: ServiceDocument, part: SegmentBudget, path: Path) -> None:
+    names = document.segment_names if document.segments.by else ()
+    if part.segment not in names:
+        raise DocumentError(
+            "not a segment of this service", path=(*path, "segment"), value=part.segment,
+            allowed=", ".join(names) or "none: declare [segments] first",
+        )  # fmt: skip
+    if document.policy != "mix":
+        raise DocumentError(
+            "a segment's budget needs weights of its own", path=(*path, "segment"), value=part.segment,
+            allowed='policy = "mix"',
+        )  # fmt: skip
+    _day_in_month(part, path)
+
+
+def _day_in_month(budget: Budget | SegmentBudget | GroupBudget, path: Path) -> None:
     if budget.day_usd is not None and budget.month_usd is not None and budget.day_usd > budget.month_usd:
         raise DocumentError(
-            "a day may not cost more than the month", path=("budget", "day_usd"), value=budget.day_usd,
+            "a day may not cost more than the month", path=(*path, "day_usd"), value=budget.day_usd,
             allowed=f"at most month_usd = {budget.month_usd:g}",
         )  # fmt: skip
 

@@ -12,6 +12,29 @@ BudgetUsd = Annotated[float, Meta(gt=0, le=1e12)]
 Text = Annotated[str, Meta(max_length=500)]
 
 
+class SegmentBudget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What the requests of one segment may spend, beside the budget of the service. Policy `mix` only: its segments
+    have weights of their own.
+    """
+
+    segment: Annotated[Text, Meta(min_length=1, description="A declared segment, or `other`.")]
+    day_usd: Annotated[BudgetUsd | None, Meta(description="USD a calendar day; absent: no limit.")] = None
+    month_usd: Annotated[BudgetUsd | None, Meta(description="USD a calendar month; absent: no limit.")] = None
+
+
+class GroupBudget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A budget that several services share: each may spend its share of it. Nobody looks into the others' spending;
+    `llm-optimizer share-budget` moves the shares.
+    """
+
+    name: Annotated[str, Meta(max_length=200, description="Name of the group; none: the service is in no group.")] = ""
+    day_usd: Annotated[BudgetUsd | None, Meta(description="USD a calendar day, of all services together.")] = None
+    month_usd: Annotated[BudgetUsd | None, Meta(description="USD a calendar month, of all services together.")] = None
+    share: Annotated[
+        float, Meta(gt=0, le=1, description="Part of the group's budget that is this service's, until it is moved.")
+    ] = 1.0
+
+
 class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What the service may spend."""
 
@@ -23,6 +46,10 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cap_action: Annotated[
         CapAction, Meta(description="At the cap: `cheapest` sends all to the cheapest admitted arm, `reject` refuses.")
     ] = "cheapest"
+    segments: Annotated[
+        tuple[SegmentBudget, ...], Meta(max_length=9, description="Budgets of single segments, one each.")
+    ] = ()
+    group: Annotated[GroupBudget, Meta(description="The budget this service shares with others.")] = GroupBudget()
 
 
 class PolicyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from app.core.budget import PERIODS, limit_of
 from app.core.decision import Constraint
 from app.core.document import EVERYWHERE, ServiceDocument
 from app.core.policy.view import Proposed
@@ -115,15 +116,14 @@ def _budget(row: Row, metrics: Metrics, proposed: Proposed) -> Iterator[Constrai
     """A spent budget forbids every arm that is not known to be cheaper than the incumbent (``app.core.budget``)."""
     base, cost = row.profiles.get(row.incumbent), metrics.get("cost_usd")
     cheaper = base is not None and base.cost is not None and cost is not None and cost < base.cost
-    limits = {"day": row.document.budget.day_usd, "month": row.document.budget.month_usd}
-    for (period, limit), name in zip(limits.items(), ("daily_cost", "monthly_cost"), strict=True):
-        value = metrics.get(name)
+    for period, name in zip(PERIODS, ("daily_cost", "monthly_cost"), strict=True):
+        limit, value = limit_of(row.document, period), metrics.get(name)
         if limit is None or value is None:
             continue
-        left = value < limit
+        left = value < limit.usd
         detail = "" if left else f"it is spent, {proposed.arm.name} is {'' if cheaper else 'not known to be '}cheaper"
         kept = left or cheaper
-        yield Constraint(name=f"budget.{period}_usd", limit=limit, value=value, satisfied=kept, detail=detail)
+        yield Constraint(name=limit.name, limit=limit.usd, value=value, satisfied=kept, detail=detail)
 
 
 def _share_within(limit_ms: float, mean_ms: float | None, log_variance: float) -> float | None:
