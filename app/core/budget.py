@@ -30,6 +30,8 @@ RECENT = 0.97
 RESERVE = 5e-4
 """Share of a budget that is not planned for: what is under way when the last split of the period is made."""
 LAST_HOUR = 23.0
+UNKNOWN = (-1.0,) * 24
+GONE_DAYS = 30
 PeriodName = Literal["day", "month"]
 PERIODS: tuple[PeriodName, ...] = ("day", "month")
 
@@ -54,9 +56,9 @@ class Recent(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Budgeting(msgspec.Struct, frozen=True, array_like=True):
-    """State of one service. ``hours``: requests of each local hour on the days before (24, -1 unknown) and
-    ``hour_n`` those of the present one. ``price``: reward worth a USD, the multiplier of the solved mix; 0: no budget
-    binds. ``capped``: the budget is spent and the document's cap action holds. ``segments``: those with a budget of
+    """State of one service. ``hours``: requests of each local hour on the days before (24, -1 unknown),
+    ``today`` those of this day, ``hour`` the newest (``hour_n`` stands for old bytes). ``price``: reward worth a USD,
+    the multiplier of the solved mix; 0: no budget binds. ``capped``: the budget is spent and the document's cap action holds. ``segments``: those with a budget of
     their own. Policy single: ``stand_in`` serves so that the budget lasts, instead of ``saved_from``.
     """
 
@@ -72,6 +74,7 @@ class Budgeting(msgspec.Struct, frozen=True, array_like=True):
     segments: dict[str, "Budgeting"] = {}
     saved_from: str = ""
     stand_in: str = ""
+    today: tuple[float, ...] = ()
 
 
 class Limit(NamedTuple):
@@ -213,7 +216,7 @@ class _Usual(NamedTuple):
         """The hours of the days before; the mean rate of the day so far for those never seen."""
         since_s = max(state.day.since_s, state.at_s - round(3600 * _hour(local)))
         rate = 3600.0 * state.day.requests / max(60, state.at_s - since_s)
-        return cls(tuple(rate if known < 0 else known for known in state.hours or (-1.0,) * 24))
+        return cls(tuple(rate if known < 0 else known for known in state.hours or UNKNOWN))
 
     def until(self, hour: float) -> float:
         """From midnight to ``hour`` (with its fraction)."""
@@ -254,17 +257,25 @@ def _added(period: Period, number: int, usd: float, requests: float, start_s: in
 
 
 def _hours(state: Budgeting, hour: int, requests: float) -> Budgeting:
-    """The running hour with these requests; a finished one joins the forecast of its hour of the day."""
-    if hour == state.hour:
-        return msgspec.structs.replace(state, hour_n=state.hour_n + requests)
-    hours = list(state.hours or (-1.0,) * 24)
-    if state.hour >= 0:
-        of_day = state.hour % 24
-        old = hours[of_day]
-        hours[of_day] = state.hour_n if old < 0 else HOURS_MEMORY * old + (1 - HOURS_MEMORY) * state.hour_n
-        for skipped in range(state.hour + 1, min(hour, state.hour + 25)):
-            hours[skipped % 24] = HOURS_MEMORY * max(0.0, hours[skipped % 24])
-    return msgspec.structs.replace(state, hours=tuple(hours), hour=hour, hour_n=requests)
+    """The day so far with these requests. It joins the forecast once it is over: until then it is compared with it."""
+    day, before = hour // 24, state.hour // 24
+    if state.hour >= 0 and day > before:
+        hours = _joined(state.hours or UNKNOWN, state.today or UNKNOWN)
+        for _ in range(min(day - before - 1, GONE_DAYS)):
+            hours = tuple(known * HOURS_MEMORY if known > 0 else known for known in hours)
+        state = msgspec.structs.replace(state, hours=hours, today=UNKNOWN)
+    of_day, today = hour % 24, list(state.today or UNKNOWN)
+    today[of_day] = max(0.0, today[of_day]) + requests
+    return msgspec.structs.replace(state, hour=hour, today=tuple(today))
+
+
+def _joined(hours: tuple[float, ...], today: tuple[float, ...]) -> tuple[float, ...]:
+    """The forecast after a day; hours before its first request say nothing, later ones without any say 0."""
+    first = next((i for i, n in enumerate(today) if n >= 0), 24)
+    return tuple(
+        old if i < first else max(0.0, n) if old < 0 else HOURS_MEMORY * old + (1 - HOURS_MEMORY) * max(0.0, n)
+        for i, (old, n) in enumerate(zip(hours, today, strict=True))
+    )
 
 
 def _recent(recent: Recent, served: list[tuple[bool, Cell]], expected_usd: float) -> Recent:

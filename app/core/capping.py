@@ -1,13 +1,11 @@
 """Policy single under a budget: who serves, so that the budget lasts to the end of its period (STATISTICS 6).
 
 One arm serves, so nothing can be mixed: the best one serves as long as it can. Once what is left of the budget, spread
-over the requests that are left, is no more than the cheapest admitted arm costs and ``MARGIN`` besides, that arm
-stands in; when what is left would pay for the better one to the end, or a new period has begun, it is back. Between
-the two nothing moves. Admitted: the declared backup, the baseline, and who served before; an arm that was never judged
-does not serve because it is cheap. A trial is ended by the change: its control would be another arm.
+over the requests that are left, is no more than ``MARGIN`` times what the cheapest admitted arm costs (or half way from
+that to the better one), that arm stands in; when what is left would pay for the better one to the end, or a new period
+has begun, it is back. Between the two nothing moves. Admitted: the declared backup, the baseline, and who served
+before; an arm that was never judged does not serve because it is cheap. A trial ends: its control would be another arm.
 """
-
-import math
 
 import msgspec
 
@@ -24,8 +22,8 @@ from app.core.profile import Profile
 from app.core.row import Row
 
 Result = tuple[Row, list[Output]]
-MARGIN = 1.25
-"""What a forecast of the rest of a period may be off by."""
+MARGIN = 2.0
+"""Once the cheapest serves nothing can be saved any more: the rest of a period may be twice what is forecast."""
 
 
 def kept(row: Row, now_s: int) -> Result:
@@ -47,7 +45,7 @@ def _saved(row: Row, now_s: int, found: Allowance) -> Result:
     cheapest = min(costs, key=lambda arm: (costs[arm], arm), default="")
     if not cheapest or now is None or costs[cheapest] >= now:
         return _nobody(row, now_s, found)
-    if math.isinf(found.usd) or found.usd > MARGIN * costs[cheapest] or found.usd >= now:
+    if found.usd > min(MARGIN * costs[cheapest], 0.5 * (costs[cheapest] + now)):
         return row, []
     cause = f"{amount(found)} lasts only if the cheapest admitted arm answers"
     row = _noted(row, saved_from=row.incumbent, stand_in=cheapest, capped=found.spent >= found.budget)

@@ -1,4 +1,4 @@
-"""What is proven and what is spent: savings in worlds with nothing to gain, days under a binding budget (STATISTICS 6)."""
+"""Savings in worlds with nothing to gain, and days under a binding budget (STATISTICS 6)."""
 
 import numpy as np
 
@@ -44,8 +44,9 @@ def budget_table(effort: Effort) -> Table:
                 f"{np.mean([day.decisions for day in days]):.0f}",
             ))  # fmt: skip
     return Table(
-        "Budget: days of the Azure traces",
-        f"Budget: 60 % of what the better arm alone would cost; two arms; {seeds} seed(s). Loss: quality against the "
+        "Budget: days of the Azure traces and of drawn traffic",
+        f"Budget: 60 % of what the better arm alone would cost; two arms; {seeds} seed(s). Where one arm "
+        "serves it is the better one or the cheap one, never both. Loss: quality against the "
         "best mix at the same spend, qualities learned on the way.",
         ("day", "overshoot, worst", "unspent", "quality lost, worst", "decisions"),
         tuple(lines),
