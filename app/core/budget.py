@@ -56,10 +56,11 @@ class Recent(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Budgeting(msgspec.Struct, frozen=True, array_like=True):
-    """State of one service. ``hours``: requests of each local hour on the days before (24, -1 unknown),
-    ``today`` those of this day, ``hour`` the newest (``hour_n`` stands for old bytes). ``price``: reward worth a USD,
-    the multiplier of the solved mix; 0: no budget binds. ``capped``: the budget is spent and the document's cap action holds. ``segments``: those with a budget of
-    their own. Policy single: ``stand_in`` serves so that the budget lasts, instead of ``saved_from``.
+    """State of one service. ``hours``: requests of each local hour on the days before (24, -1 unknown), ``today`` those
+    of this day, ``hour`` the newest (``hour_n`` stands for old bytes). ``price``: reward worth a USD, the multiplier of
+    the solved mix; 0: no budget binds. ``capped``: the budget is spent and the document's cap action holds.
+    ``segments``: those with a budget of their own. Policy single: ``stand_in`` serves so that the budget lasts,
+    instead of ``saved_from``.
     """
 
     day: Period = Period()
