@@ -9,7 +9,7 @@ import msgspec
 
 from app.core.analyze.finding import Family, Note, Severity, Signal, severity_of
 from app.core.analyze.flag import Flag, raised
-from app.core.analyze.ring_watch import LIMIT_N, RingWatch, step_ring
+from app.core.analyze.ring_watch import LIMIT_N, RingWatch, enough, step_sums
 from app.core.analyze.scope import Scope
 from app.core.analyze.series import IDLE, NEW_NORMAL_S, Excursion
 from app.core.analyze.telling import BACK, told
@@ -52,7 +52,7 @@ def step(state: Cost, scope: Scope, cell: Cell) -> tuple[Cost, list[Note]]:
         return state, []
     state, notes = _price(state, scope, cell)
     if cell.cost_n and cell.cost_usd > 0:
-        state, said = _per_request(state, scope, cell.cost_usd / cell.cost_n)
+        state, said = _per_request(state, scope, cell.cost_n, cell.cost_usd / cell.cost_n)
         notes += said
     state, said = _wasted(state, scope, cell)
     return state, notes + said
@@ -77,7 +77,7 @@ def _price(state: Cost, scope: Scope, cell: Cell) -> tuple[Cost, list[Note]]:
     return msgspec.structs.replace(state, price=flag), notes
 
 
-def _per_request(state: Cost, scope: Scope, cost_usd: float) -> tuple[Cost, list[Note]]:
+def _per_request(state: Cost, scope: Scope, n: int, cost_usd: float) -> tuple[Cost, list[Note]]:
     key = scope.key("cost", "request")
 
     def dearer(out: Excursion) -> Signal | None:
@@ -85,9 +85,10 @@ def _per_request(state: Cost, scope: Scope, cost_usd: float) -> tuple[Cost, list
         return scope.signal("cost", key, "cost-rise", COST, out, times) if times >= WORTH else None
 
     idle = log1p(IDLE * WORTH * scope.document.guardrails.cost.tolerance)
-    ring, moved = step_ring(
-        state.ring, log(cost_usd), scope.limits(LIMIT_N).cusum, scope.now_s, look=scope.look, above=idle, below=idle
-    )
+    ring, moved = step_sums(
+        state.ring, n, n * cost_usd, n, enough(scope.document.guardrails.cost.tolerance), scope.limits(LIMIT_N).cusum,
+        scope.now_s, look=scope.look, above=idle, below=idle, name=scope.detector,
+    )  # fmt: skip
     ring, notes = told(ring, moved, key, dearer)
     state = msgspec.structs.replace(state, ring=ring)
     most = scope.document.thresholds.cost_usd_per_request

@@ -5,12 +5,12 @@ set an arm: the pairs of its first ``LEARN_N`` answers are known; a new pair is 
 known pairs answered for ``CLEAN_PANES`` panes, or after a day, when the new pair has become known.
 """
 
-from math import exp, log, log1p
+from math import exp, log1p
 
 import msgspec
 
 from app.core.analyze.finding import Cleared, Note, Severity, Signal
-from app.core.analyze.ring_watch import LIMIT_N, RingWatch, step_ring
+from app.core.analyze.ring_watch import LIMIT_N, RingWatch, enough, step_sums
 from app.core.analyze.scope import Scope
 from app.core.analyze.series import CLEAN_PANES, IDLE, NEW_NORMAL_S, Excursion
 from app.core.analyze.telling import told
@@ -53,14 +53,14 @@ def step(state: Drift, scope: Scope, cell: Cell, *, complete: bool) -> tuple[Dri
     state = msgspec.structs.replace(state, models=models)
     if not complete:
         return state, notes
-    ring, said = _length(state.input, scope, cell.input_tokens / cell.n, INPUT)
+    ring, said = _length(state.input, scope, cell.n, cell.input_tokens, INPUT)
     notes += said
-    written, said = _length(state.output, scope, cell.output_tokens / max(1, cell.n - cell.errors), OUTPUT)
+    written, said = _length(state.output, scope, cell.n - cell.errors, cell.output_tokens, OUTPUT)
     return msgspec.structs.replace(state, input=ring, output=written), notes + said
 
 
-def _length(ring: RingWatch, scope: Scope, tokens: float, metric: Metric) -> tuple[RingWatch, list[Note]]:
-    if tokens <= 0:
+def _length(ring: RingWatch, scope: Scope, n: int, tokens: int, metric: Metric) -> tuple[RingWatch, list[Note]]:
+    if n <= 0:
         return ring, []
     key = scope.key("tokens", metric.name)
 
@@ -72,7 +72,10 @@ def _length(ring: RingWatch, scope: Scope, tokens: float, metric: Metric) -> tup
         return scope.signal("drift", key, kind, metric, out, times) if times >= 1.0 else None
 
     idle, limit = log1p(IDLE * LENGTH_TOLERANCE), scope.limits(LIMIT_N).cusum
-    ring, moved = step_ring(ring, log(tokens), limit, scope.now_s, look=scope.look, above=idle, below=idle)
+    ring, moved = step_sums(
+        ring, n, tokens, n, enough(LENGTH_TOLERANCE), limit, scope.now_s,
+        look=scope.look, above=idle, below=idle, name=scope.detector,
+    )  # fmt: skip
     return told(ring, moved, key, changed)
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from app.core.analyze.finding import Note, Signal
 from app.core.analyze.flag import Flag, raised
-from app.core.analyze.ring_watch import LIMIT_N, RingWatch, step_ring
+from app.core.analyze.ring_watch import LIMIT_N, RingWatch, enough, step_sums
 from app.core.analyze.scope import Scope
 from app.core.analyze.series import IDLE, Excursion, MeanWatch, RateWatch, step_mean, step_rate
 from app.core.analyze.telling import told
@@ -188,14 +188,18 @@ def _pace(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, li
             times = (exp(min(50.0, out.value - out.usual)) - 1.0) / tolerance
             return scope.signal("performance", key, "ttft-rise", TTFT, out, times) if times >= WORTH else None
 
-        ttft, moved = step_ring(
+        ttft, moved = step_sums(
             state.ttft or RingWatch(),
-            log(cell.ttft_ms / cell.ttft_n),
+            cell.ttft_n,
+            cell.ttft_ms,
+            cell.ttft_n,
+            enough(tolerance),
             limit,
             scope.now_s,
             look=scope.look,
             above=log1p(IDLE * WORTH * tolerance),
             below=log1p(IDLE * WORTH * tolerance),
+            name=scope.detector,
         )
         ttft, said = told(ttft, moved, key, later)
         state, notes = msgspec.structs.replace(state, ttft=ttft), notes + said
@@ -209,11 +213,11 @@ def _pace(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, li
             return scope.signal("performance", key_speed, "slow-output", THROUGHPUT, out, times) if times >= 1 else None
 
         written = cell.output_tokens / max(1, cell.n - cell.errors)  # failures write nothing: they are no slowness
-        x = log(1000.0 * written * cell.n / cell.latency_ms)
         idle = log1p(IDLE * tolerance)
-        speed, moved = step_ring(
-            state.speed or RingWatch(), x, limit, scope.now_s, look=scope.look, above=idle, below=idle
-        )
+        speed, moved = step_sums(
+            state.speed or RingWatch(), cell.n, 1000.0 * written * cell.n, cell.latency_ms, enough(tolerance), limit,
+            scope.now_s, look=scope.look, above=idle, below=idle, name=scope.detector,
+        )  # fmt: skip
         speed, said = told(speed, moved, key_speed, slower)
         state, notes = msgspec.structs.replace(state, speed=speed), notes + said
     return state, notes

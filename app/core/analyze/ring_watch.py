@@ -6,7 +6,8 @@ Steps of a CUSUM tuned to one scale are taken from values clipped at ``CLIP`` sc
 change; evidence of m panes against a ring of n counts for n / (n + m) of itself, as in ``stats.cusum``. At the main
 cadence a detector of the document (River's ADWIN) looks at the same ring.
 The ring stands still during an excursion, and takes the new level when that lasts (``app.core.analyze.series``).
-Values are kept as 16-bit floats, .05 % of a logarithm: a quarter of a kilobyte a ring.
+A value stands for ``enough`` observations: panes with fewer are joined, else noise of little traffic, and its skew,
+would pass for a level. Values are kept as 16-bit floats, .05 % of a logarithm: a quarter of a kilobyte a ring.
 """
 
 import math
@@ -29,13 +30,16 @@ LIMIT_N = 16.0
 LOOK_N = 64
 """Values before the detector is asked: ADWIN looks every 32, so it can see two windows."""
 MAD_SD = 1.4826
+SCATTER = 1.5
+"""Standard deviation over mean of what single answers take, cost and write: those of heavy tails, on the safe side."""
 LARGEST = 6e4
 """What 16-bit floats can keep."""
 
 
 class RingWatch(msgspec.Struct, frozen=True, array_like=True):
     """``packed``: the values, oldest first; ``up``, ``down``: evidence in nats; ``panes``: since it was last 0;
-    ``centre`` and ``scale``: the reference, renewed at the main cadence (``scale`` 0: there is none yet).
+    ``centre`` and ``scale``: the reference, renewed at the main cadence (``scale`` 0: there is none yet). ``n``,
+    ``total`` and ``per``: sums of panes that wait, ``due``: the main cadence was among them.
     """
 
     packed: bytes = b""
@@ -46,6 +50,46 @@ class RingWatch(msgspec.Struct, frozen=True, array_like=True):
     out: Excursion | None = None
     centre: float = 0.0
     scale: float = 0.0
+    n: float = 0.0
+    total: float = 0.0
+    per: float = 0.0
+    due: bool = False
+
+
+def enough(tolerance: float) -> int:
+    """Observations a value must stand for: so many that one standard error of it, ``SCATTER`` over the root of n, is
+    less than a change of ``tolerance``. Then a value that moved by as much is evidence, and the logarithm of a mean of
+    skewed numbers lies within half a ``SCATTER`` squared over n of where it should.
+
+    >>> enough(0.25)
+    46
+    """
+    return math.ceil((SCATTER / math.log1p(max(0.01, tolerance))) ** 2)
+
+
+def step_sums(
+    watch: RingWatch,
+    n: float,
+    total: float,
+    per: float,
+    least: float,
+    limit: float,
+    now_s: int,
+    *,
+    look: str,
+    above: float = 0.0,
+    below: float = 0.0,
+    name: str = "",
+) -> tuple[RingWatch, Moved]:
+    """``step_ring`` with the logarithm of ``total`` over ``per``, both of ``n`` observations; panes with too few of
+    them wait for the next ones until they are ``least`` together. ``name``: who looks if ``look`` fell between.
+    """
+    n, total, per = watch.n + n, watch.total + total, watch.per + per
+    due = watch.due or bool(look)
+    if n < least or total <= 0.0 or per <= 0.0:
+        return msgspec.structs.replace(watch, n=n, total=total, per=per, due=due), ""
+    watch = msgspec.structs.replace(watch, n=0.0, total=0.0, per=0.0, due=False)
+    return step_ring(watch, math.log(total / per), limit, now_s, look=name if due else "", above=above, below=below)
 
 
 def unpacked(watch: RingWatch) -> tuple[float, ...]:

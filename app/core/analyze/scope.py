@@ -46,7 +46,12 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def look(self) -> str:
         """The detector that looks at pane series at the main cadence, else ''."""
-        return self.document.thresholds.detector if self.main else ""
+        return self.detector if self.main else ""
+
+    @property
+    def detector(self) -> str:
+        """The detector that looks at pane series."""
+        return self.document.thresholds.detector
 
     @property
     def deep(self) -> bool:

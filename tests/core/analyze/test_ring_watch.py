@@ -6,8 +6,9 @@ from random import Random
 
 import pytest
 
-from app.core.analyze.ring_watch import RingWatch, packed, step_ring, unpacked
+from app.core.analyze.ring_watch import LIMIT_N, RingWatch, enough, packed, step_ring, step_sums, unpacked
 from app.core.analyze.series import Moved
+from app.core.analyze.thresholds import Budget, tuned
 
 
 def run(values: list[float], limit: float, look: str = "") -> tuple[RingWatch, list[Moved]]:
@@ -57,3 +58,46 @@ def test_what_cannot_be_is_left_out_or_bounded(x: float) -> None:
     assert all(math.isfinite(value) for value in unpacked(after)) and math.isfinite(after.up + after.down)
     again, _ = step_ring(step_ring(watch, 5.3, 1e-9, 60 * 61, look="")[0], x, 10.0, 60 * 62, look="")
     assert again.out is not None and math.isfinite(again.out.value)
+
+
+LIMIT = tuned(Budget(alarms_per_week=1.0, series=32), LIMIT_N).cusum
+
+
+def alarms(panes: int, busy: int, quiet: int, least: float, sigma: float = 1.2) -> int:
+    """Of mean lengths, lognormal, in which nothing happens: hours of ``busy`` answers a pane, then of ``quiet`` ones."""
+    rnd, watch, raised = Random(7), RingWatch(), 0
+    for minute in range(panes):
+        n = busy if minute % 360 < 180 else quiet
+        total = sum(rnd.lognormvariate(5.0, sigma) for _ in range(n))
+        watch, moved = step_sums(
+            watch, n, total, n, least, LIMIT, 60 * minute, look="", above=math.log1p(0.125), below=math.log1p(0.125)
+        )  # fmt: skip
+        raised += moved == "raised"
+    return raised
+
+
+@pytest.mark.simulation
+def test_quiet_hours_after_busy_ones_are_no_change_once_values_stand_for_enough() -> None:
+    assert alarms(4_000, 60, 3, least=1) >= 3
+    assert alarms(4_000, 60, 3, least=enough(0.25)) == 0
+
+
+def test_panes_with_few_answers_wait_for_each_other_and_a_change_is_still_seen() -> None:
+    watch, moves, least = RingWatch(), list[Moved](), enough(0.25)
+    rnd = Random(3)
+    for minute in range(500):
+        tokens = 200.0 if minute < 400 else 300.0
+        total = sum(rnd.expovariate(1.0 / tokens) for _ in range(10))
+        watch, moved = step_sums(watch, 10, total, 10, least, LIMIT, 60 * minute, look="", above=0.11, below=0.11)
+        moves.append(moved)
+    assert len(unpacked(watch)) <= 500 * 10 // least
+    assert moves[:400] == [""] * 400
+    assert "raised" in moves[400:]
+
+
+def test_a_look_that_falls_into_a_wait_is_made_up_for() -> None:
+    watch = RingWatch(packed((*noise(60), *noise(60, 5.3))))
+    due, _ = step_sums(watch, 10, 10 * math.exp(5.3), 10, 20, 10.0, 60, look="river.drift.ADWIN")
+    assert due.due and due.out is None
+    out = step_sums(due, 10, 10 * math.exp(5.3), 10, 20, 10.0, 120, look="", name="river.drift.ADWIN")[0].out
+    assert out is not None
