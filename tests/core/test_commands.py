@@ -90,7 +90,9 @@ def test_a_wrong_command_says_what_is_wrong(data: bytes, says: str) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_only_safe_commands_may_be_sent_to_all_services(verb: str) -> None:
-    if verb in ("configure", "approve", "reject", "promote", "policy-answer", "share-budget") or verb.startswith("experiment."):
+    if verb in ("configure", "approve", "reject", "promote", "policy-answer", "share-budget") or verb.startswith(
+        "experiment."
+    ):
         with pytest.raises(CommandError, match="name one service"):
             parse(wire(verb, service="*"))
     else:
