@@ -150,6 +150,10 @@ portkey: ## Install Portkey's gateway (npm) into a folder of its own, for the te
 
 ##@ House-keeping
 
+.PHONY: screenshots
+screenshots: .venv/.dev ## Take the pictures of docs/images again, from a run of the demo (needs Chromium)
+	@$(BIN)/python -m tests.screenshots
+
 .PHONY: protos
 protos: .venv/.dev ## Make the Python stubs of schemas/proto again
 	@$(BIN)/python deploy/protos.py

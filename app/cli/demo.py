@@ -2,10 +2,11 @@
 
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,9 @@ MARK = "settings.toml"
 
 @click.command
 @click.option(
-    "--keep", is_flag=True, help="Keep the folder ./demo; on a terminal, keep everything running until Ctrl-C."
+    "--keep",
+    is_flag=True,
+    help="Serve the live page meanwhile and keep the folder ./demo; on a terminal, keep all of it until Ctrl-C.",
 )
 @click.option("--seed", type=click.IntRange(0), help="Another day with the same services [default: the scenario's].")
 @click.option("--scenario", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Another scenario file.")
@@ -40,9 +43,10 @@ def demo(seed: int | None, scenario: Path | None, *, keep: bool, as_json: bool) 
     from app.sim.demo import BUILT_IN, Demo
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+    port = _free_port() if keep else None
     with (
         _folder(keep=keep) as folder,
-        Demo(folder, _view(as_json=as_json), scenario=scenario or BUILT_IN, seed=seed) as running,
+        Demo(folder, _view(as_json=as_json), scenario=scenario or BUILT_IN, seed=seed, page=port) as running,
     ):
         told = running.run()
         if as_json:
@@ -52,6 +56,16 @@ def demo(seed: int | None, scenario: Path | None, *, keep: bool, as_json: bool) 
         if keep:
             _stay(running, folder)
     return 1 if told.failures else 0
+
+
+def _free_port() -> int:
+    """The usual port of the API where nobody has it, else any free one."""
+    from app.settings import Api
+
+    for wanted in (Api().port, 0):
+        with suppress(OSError), socket.create_server(("127.0.0.1", wanted)) as found:
+            return int(found.getsockname()[1])
+    raise click.ClickException("no port of 127.0.0.1 is free for the live page")
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from app.core.commands import Command, Configure
 from app.core.document import ServiceDocument, parse_toml
 from app.core.events import rfc3339
 from app.settings import Settings, load
+from app.sim import child_process
 from app.sim import scenario as scenarios
 from app.sim.closed_loop import ClosedLoop
 from app.sim.evidence_producer import EvidenceProducer
@@ -31,7 +32,6 @@ from app.sim.scene import Scene, service_scene
 from app.sim.story import promotions_seen
 from app.sim.view import View
 from app.sim.watch import Watch
-from app.sim.worker_process import WorkerProcess
 from app.topics import declared
 
 HOUR_S = 3_600
@@ -43,14 +43,20 @@ BUILT_IN = Path(__file__).parent / "scenarios" / "demo.toml"
 
 
 class Demo:
-    """One run in ``folder`` (settings, facts, the worker's log). ``run`` may be called once."""
+    """One run in ``folder`` (settings, facts, the worker's log). ``run`` may be called once.
 
-    def __init__(self, folder: Path, view: View, *, scenario: Path = BUILT_IN, seed: int | None = None) -> None:
+    ``page``: where the API and its live page answer while it lasts; None: nowhere.
+    """
+
+    def __init__(
+        self, folder: Path, view: View, *, scenario: Path = BUILT_IN, seed: int | None = None, page: int | None = None
+    ) -> None:
         found = scenarios.load(scenario)
         self.scenario: Scenario = found if seed is None else msgspec.structs.replace(found, seed=seed)
         self.facts = folder / "facts"
         self.settings_file = folder / "settings.toml"
         self.worker_log = folder / "worker.log"
+        self._page, self._page_log = page, folder / "page.log"
         self._beside = scenario.parent
         self._view = view
         self._stack = ExitStack()
@@ -89,11 +95,16 @@ class Demo:
     def _start(self) -> None:
         cluster = self._stack.enter_context(MockCluster())
         self.gateway = self._stack.enter_context(OrchestratorServer())
-        self.settings_file.write_text(settings_text(cluster.bootstrap_servers, self.gateway.url, self.facts.parent))
+        self.settings_file.write_text(
+            settings_text(cluster.bootstrap_servers, self.gateway.url, self.facts.parent, self._page or 0)
+        )
         self.settings: Settings = load(self.settings_file, env={})
         topics = self.settings.topics
         cluster.touch(*(topic.name for topic in declared(topics)))
         self._watch = Watch(topics)
+        if self._page is not None:
+            self._stack.enter_context(child_process.page(self.settings_file, self._page_log))
+            self._view.say(f"the live page: http://127.0.0.1:{self._page}")
         connection = librdkafka(self.settings.kafka)
         watched = (
             topics.aggregates,
@@ -104,7 +115,7 @@ class Demo:
         )
         self._reader = self._stack.enter_context(Subscriber(connection, watched))
         self._producer = EvidenceProducer(connection, {"responses": topics.responses, "feedback": topics.feedback})
-        self.worker = self._stack.enter_context(WorkerProcess(self.settings_file, self.worker_log, self.facts))
+        self.worker = self._stack.enter_context(child_process.worker(self.settings_file, self.worker_log, self.facts))
         self._loop, self._pace = self._make_loop()
 
     def _make_loop(self) -> tuple[ClosedLoop, Pace]:
@@ -193,8 +204,10 @@ class Demo:
         self._tell()
 
 
-def settings_text(bootstrap: str, gateway_url: str, folder: Path) -> str:
-    """Settings of the demo's worker: quick flushes, because an event minute passes in a few hundredths of a second."""
+def settings_text(bootstrap: str, gateway_url: str, folder: Path, page_port: int = 0) -> str:
+    """Settings of the demo's worker and page: quick flushes, because an event minute takes a few
+    hundredths of a second.
+    """
     return f"""# Settings of the demo's worker.
 [kafka]
 bootstrap_servers = "{bootstrap}"
@@ -226,6 +239,10 @@ dir = "{folder / "state"}"
 
 [web]
 port = 0
+
+[api]
+port = {page_port}
+grpc_port = -1
 
 [log]
 format = "human"

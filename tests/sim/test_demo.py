@@ -40,6 +40,12 @@ def test_the_whole_story_happens_and_every_event_is_counted_once(shown):
     assert done.stdout.rstrip().endswith("All of it happened, and every event was counted once.")
 
 
+def test_the_live_page_is_served_meanwhile_from_a_port_that_is_told(shown):
+    folder, done = shown
+    assert re.search(r"^the live page: http://127\.0\.0\.1:\d+$", done.stdout, re.MULTILINE)
+    assert "api: http://127.0.0.1" in (folder / "demo" / "page.log").read_text()
+
+
 def test_its_summary_has_the_shape_of_the_page(shown):
     _, done = shown
     page = re.search(r"\$ make demo\n\.\.\.\n(.*?)\n```", (ROOT / "README.md").read_text(), re.DOTALL)

@@ -24,11 +24,13 @@ export const ms = (value) => (value >= 10_000 ? `${(value / 1000).toFixed(1)} s`
 /** With its sign, a true minus. */
 export const signed = (value, digits) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
 
-/** A change of a metric as decisions tell it: points of 100 for quality and errors, per cent else. */
+/** A change of a metric as decisions tell it, without its unit. */
+export const bare = (metric, value) => (metric === "reward" ? signed(value, 3) : signed(100 * value, 1));
+
+/** With it: points of 100 for quality and errors, per cent else. */
 export function change(metric, value) {
   if (value === null || value === undefined) return "unknown";
-  const unit = { quality: " points", errors: " points", reward: "" }[metric] ?? " %";
-  return `${metric === "reward" ? signed(value, 3) : signed(100 * value, 1)}${unit}`;
+  return bare(metric, value) + ({ quality: " points", errors: " points", reward: "" }[metric] ?? " %");
 }
 
 export function duration(ms) {

@@ -4,7 +4,7 @@
  */
 
 import { h, s } from "../dom.js";
-import { change } from "../format.js";
+import { bare, change } from "../format.js";
 import { linear } from "./scale.js";
 
 const ROW = 46;
@@ -41,13 +41,13 @@ function row(interval, top, x) {
   return s("g", { class: `interval ${kind}`, "data-metric": metric }, s("title", {}, sentence(interval)),
     s("text", { x: 8, y: top + 17, class: "name" }, metric),
     s("text", { x: 8 + 9 * metric.length, y: top + 17, class: "said" }, sentence(interval)),
-    s("line", { class: "reach", x1: place(near), x2: place(far), y1: y, y2: y }),
+    far >= SHOWN[0] && s("line", { class: "reach", x1: place(near), x2: place(far), y1: y, y2: y }),
     at < SHOWN[0] ? s("text", { class: "off", x: x(SHOWN[0]), y, dy: "0.35em" }, "◀") : s("circle", { cx: place(at), cy: y, r: 5 }));
 }
 
 /** The interval in words. @param {Interval} interval */
 export function sentence({ metric, estimate, low, high, tolerance }) {
   const known = low !== null && high !== null;
-  const limit = `limit ${change(metric, metric === "quality" ? -tolerance : tolerance)}`;
-  return `${change(metric, estimate)}${known ? ` (${change(metric, low)} to ${change(metric, high)})` : ", not known well yet"}, ${limit}`;
+  const limit = `limit ${bare(metric, metric === "quality" ? -tolerance : tolerance)}`;
+  return `${change(metric, estimate)}${known ? ` (${bare(metric, low)} to ${bare(metric, high)})` : ", not known well yet"}, ${limit}`;
 }

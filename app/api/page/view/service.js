@@ -32,12 +32,7 @@ export function service(context, name) {
   let series = ask(`${at}/series?minutes=${minutes}`, "aggregates");
 
   const told = () => events.value?.decisions ?? [];
-  const palette = new Palette([]);
-  const named = () => {
-    for (const arm of state.value?.arms ?? []) palette.tone(arm);
-    for (const { arm } of series.value?.arms ?? []) palette.tone(arm);
-    return palette;
-  };
+  const named = () => new Palette([...(state.value?.arms ?? []), ...(series.value?.arms ?? []).map(({ arm }) => arm)]);
   const head = h("div", { class: "service-top" });
   const over = (id, title, draw, tall) => new Panel(id, title, [series, events, state], (width) => draw(width, lived(series.value), told(), named()), tall);
   const timed = [
@@ -47,10 +42,10 @@ export function service(context, name) {
   ];
   const panels = [
     ...timed,
-    new Panel("trial", "The trial", [trials, events], (width) => trial(width, trials.value.trials, told(), named())),
+    new Panel("trial", "The trial", [trials, events, state], (width) => trial(width, trials.value.trials, told(), named())),
     new Panel("savings", "Savings", [saved], (width) => savings(width, saved.value.claims)),
     new Panel("budget", "Budget", [spent], (width) => budget(width, spent.value)),
-    new Panel("hour", "The last hour", [newest, series], () => hour(newest.value.windows, named(), series.value?.channel ?? "judge")),
+    new Panel("hour", "The last hour", [newest, series, state], () => hour(newest.value.windows, named(), series.value?.channel ?? "judge")),
     new Panel("log", "Decisions", [events], () => log(told())),
   ];
   const by = (id) => panels.find(({ node }) => node.id === id).node;

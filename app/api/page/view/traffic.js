@@ -34,7 +34,7 @@ export function shares(width, series, events, palette) {
 export const METRICS = [
   { key: "cost", title: "Cost of 1,000 requests", field: "cost_usd_per_1000", format: usd, range: {} },
   { key: "quality", title: "Quality (0 to 1)", field: "quality", format: (v) => v.toFixed(2), exact: score, range: { free: true, least: 0, most: 1 } },
-  { key: "latency", title: "Mean latency", field: "latency_ms", format: ms, range: {} },
+  { key: "latency", title: "Mean latency", field: "latency_ms", format: (v) => (v >= 1000 ? `${v / 1000} s` : `${v} ms`), exact: ms, range: {} },
 ];
 
 /** One metric over time, a line and a band for each arm. */

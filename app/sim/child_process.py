@@ -1,4 +1,4 @@
-"""A worker as a child process: the same command a user runs, its log in a file."""
+"""A command of the product as a child process: what a user runs, its log in a file."""
 
 import os
 import signal
@@ -18,21 +18,21 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 """Runs the rest of the command line; on Linux it is asked to stop when this process ends, however it ends."""
 STOP_S = 30.0
-"""A worker that was asked to stop has left by then; what does not is killed."""
+"""A child that was asked to stop has left by then; what does not is killed."""
 SHOWN_LINES = 12
 
 
-class WorkerDiedError(RuntimeError):
-    """The worker ended by itself; the message shows the end of its log."""
+class ChildDiedError(RuntimeError):
+    """The child ended by itself; the message shows the end of its log."""
 
 
-class WorkerProcess:
-    """``with WorkerProcess(settings, log, tee):`` runs `llm-optimizer worker`; it is gone when the block ends."""
+class ChildProcess:
+    """``with ChildProcess("worker", settings, log, "worker"):`` runs `llm-optimizer worker`; it ends with the block."""
 
-    def __init__(self, settings: Path, log: Path, tee: Path) -> None:
+    def __init__(self, name: str, settings: Path, log: Path, *arguments: str) -> None:
         self.exit_code: int | None = None
-        self._log = log
-        self._command = ["-m", "app.cli.main", "--config", str(settings), "worker", "--tee", str(tee)]
+        self._name, self._log = name, log
+        self._command = ["-m", "app.cli.main", "--config", str(settings), *arguments]
         self._child: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -52,10 +52,10 @@ class WorkerProcess:
         self.stop()
 
     def check(self) -> None:
-        """Raise ``WorkerDiedError`` when the worker is no longer running."""
+        """Raise ``ChildDiedError`` when it is no longer running."""
         if self._child is not None and (code := self._child.poll()) is not None:
-            raise WorkerDiedError(
-                f"the worker ended with exit code {code}; the end of {self._log}:\n{self.last_words()}"
+            raise ChildDiedError(
+                f"the {self._name} ended with exit code {code}; the end of {self._log}:\n{self.last_words()}"
             )
 
     def stop(self) -> None:
@@ -77,7 +77,17 @@ class WorkerProcess:
         return "\n".join(lines[-SHOWN_LINES:])
 
 
+def worker(settings: Path, log: Path, tee: Path) -> ChildProcess:
+    """A worker that copies its facts into the folder ``tee``."""
+    return ChildProcess("worker", settings, log, "worker", "--tee", str(tee))
+
+
+def page(settings: Path, log: Path) -> ChildProcess:
+    """The API and its page, on the port of the settings."""
+    return ChildProcess("page", settings, log, "serve")
+
+
 def _environment() -> dict[str, str]:
-    """The environment without settings of its own: the worker must run with the file it is given."""
+    """The environment without settings of its own: the child must run with the file it is given."""
     kept = {name: value for name, value in os.environ.items() if name not in ALIASES}
     return {name: value for name, value in kept.items() if not name.startswith("LLM_OPTIMIZER")}
