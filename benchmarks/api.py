@@ -11,6 +11,7 @@ import asyncio
 import json
 import multiprocessing as mp
 import os
+import queue
 import sys
 import tempfile
 import time
@@ -31,12 +32,14 @@ from app.adapters.readmodel.model import Model
 from app.adapters.readmodel.sqlite import SqliteStore
 from app.api.auth import Authenticator
 from app.api.context import Parts
+from app.api.hub import Hub
 from app.api.limits import Guards
 from app.api.orders import Orders
 from app.api.routes import ROUTES
 from app.api.rpc.server import RpcServer
 from app.api.select import Selector
 from app.api.server import Server
+from app.api.serving import REFRESH_S, SWITCH_S
 from app.core.change import split_output
 from app.core.split import ArmDefinition, Split, TrialSlice
 from app.settings import Api, Settings
@@ -81,14 +84,22 @@ async def _serve(model: Model, ports: Any) -> None:
     selector.refresh()
     nothing: Any = None
     feed: Any = _Feed()
-    parts = Parts(
-        Settings(api=api), model, feed, Orders(nothing, model), nothing, selector, Guards(500, api.request_timeout_s)
-    )
+    guards = Guards(500, api.request_timeout_s)
+    hub = Hub(model)
+    parts = Parts(Settings(api=api), model, feed, Orders(nothing, model), nothing, selector, guards, hub)
     auth = Authenticator(api)
+    sys.setswitchinterval(SWITCH_S)
+    refreshing = asyncio.create_task(_refresh(selector))
     _, _, rest = await Server(parts, ROUTES, auth).listen("127.0.0.1", 0)
     rpc = RpcServer(parts, auth)  # it serves for as long as it is held
     ports.put((rest, await rpc.start("127.0.0.1", 0)))
-    await asyncio.Event().wait()
+    await refreshing
+
+
+async def _refresh(selector: Selector) -> None:
+    while True:
+        await asyncio.to_thread(selector.refresh)
+        await asyncio.sleep(REFRESH_S)
 
 
 async def load(
@@ -143,7 +154,7 @@ async def measure(
     """SelectModel over gRPC and REST, and one read of the model, each under its own load."""
     found = {}
     async with grpc.aio.insecure_channel(f"127.0.0.1:{rpc}") as channel:
-        stub: Any = pb_grpc.AutoOptimizerServiceStub(channel)  # type: ignore[no-untyped-call]  # protoc's
+        stub: Any = pb_grpc.AutoOptimizerServiceStub(channel)
 
         async def select(n: int) -> None:
             await stub.SelectModel(pb.SelectModelRequest(service=f"service-{n % services}", request_id=f"r{n}"))
@@ -168,6 +179,18 @@ async def measure(
     return found
 
 
+def _when_ready(server: Any, ports: Any) -> tuple[int, int]:
+    for _ in range(60):
+        try:
+            found: tuple[int, int] = ports.get(timeout=1)
+        except queue.Empty:
+            if not server.is_alive():
+                raise SystemExit("the server ended while starting: see above") from None
+        else:
+            return found
+    raise SystemExit("the server did not start within a minute")
+
+
 def main() -> None:
     """Run and print; ``--json`` for programs."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -181,7 +204,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         server = context.Process(target=serve, args=(folder, given.services, ports), daemon=True)
         server.start()
-        rest, rpc = ports.get(timeout=60)
+        rest, rpc = _when_ready(server, ports)
         os.sched_setaffinity(0, set(range(1, os.cpu_count() or 2)) or {0})
         found: dict[str, Any] = asyncio.run(
             measure(psutil.Process(server.pid), rest, rpc, given.rate, given.seconds, given.services)

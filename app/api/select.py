@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from app.adapters.readmodel import changes
 from app.adapters.readmodel.model import Model
 from app.api.problems import Problem, not_found
 from app.core.assign import assign, expected_shares, identity_of, segment_for
@@ -80,18 +81,45 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     not_considered: tuple[str, ...] = ()
 
 
+Key = tuple[str, str, str, str]
+"""Service, segment, slice, arm."""
+
+
+class Placed(msgspec.Struct, frozen=True, gc=False):
+    """A draw: ``fixed`` is what every request in this place is answered, until something about the service changes."""
+
+    key: Key
+    fixed: Selection
+    request_id: str
+    receipt: str
+
+
 class Selector:
-    """A snapshot of every split and of what its arms did. Mutable: replaced as a whole by ``refresh``."""
+    """A snapshot of every split and of what its arms did. Mutable: replaced service by service by ``refresh``."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
+        self._number = -1
         self._splits: dict[str, Split] = {}
         self._estimates: dict[str, dict[str, Estimate]] = {}
+        self._fixed: dict[str, dict[Key, Selection]] = {}
 
     def refresh(self) -> None:
-        """Take the newest splits and estimates. Blocking."""
-        self._splits = {split.service: split for split in self._model.splits()}
-        self._estimates = {service: self._estimated(service) for service in self._splits}
+        """Take what is new of splits and estimates. Blocking; it costs what has changed, not what there is."""
+        number = changes.newest(self._model.store)
+        if number == self._number:
+            return
+        if 0 <= self._number < number:
+            found = changes.after(self._model.store, self._number)
+            names = {change.service for change in found if change.what in {"splits", "aggregates"}}
+            splits = [split for name in names if (split := self._model.split(name)) is not None]
+        else:  # nothing yet, or a store that was begun again
+            self._splits, splits = {}, self._model.splits()
+        for split in splits:
+            self._estimates[split.service] = self._estimated(split.service)
+            self._fixed[split.service] = {}
+            self._splits[split.service] = split
+        self._number = number
 
     def service_of(self, service: str) -> str:
         """``service``, or the only one there is. ``Problem`` 400 when there is a choice."""
@@ -101,33 +129,49 @@ class Selector:
 
     def draw(self, asked: Asked) -> Selection:
         """Where a request goes. ``Problem`` 404 when the service has no split yet."""
+        placed = self.place(asked)
+        return msgspec.structs.replace(
+            placed.fixed,
+            request_id=placed.request_id,
+            receipt=placed.receipt,
+            constraints=_limits(asked, placed.fixed.estimated_metrics),
+            not_considered=list(asked.not_considered),
+        )
+
+    def place(self, asked: Asked) -> Placed:
+        """Where a request goes, without what is said of its limits. ``Problem`` 404 when there is no split yet."""
         split = self._splits.get(asked.service)
         if split is None:
             raise not_found(f"split of service {asked.service!r} yet: apply a document, or route as you did")
         unique = asked.request_id.partition(".")[0] or secrets.token_hex(16)
         segment = segment_for(split, asked.segment)
         drawn = assign(split, identity_of(unique, asked.session_id or None, sticky=split.sticky), segment)
-        arms = {arm.name: arm for arm in split.arms}
-        arm, known = arms[drawn.arm], self._estimates.get(asked.service, {})
-        estimate = known.get(arm.name, Estimate())
-        receipt = Receipt(split.service, arm.name, asked.segment, drawn.slice, split.version, drawn.session_group)
+        key = (split.service, segment, drawn.slice, drawn.arm)
+        made = self._fixed[split.service]
+        fixed = made.get(key)
+        if fixed is None or fixed.version != split.version:
+            fixed = made[key] = self._made(split, segment, drawn.slice, drawn.arm)
+        receipt = Receipt(split.service, drawn.arm, asked.segment, drawn.slice, split.version, drawn.session_group)
+        return Placed(key, fixed, unique, request_id(unique, receipt))
+
+    def _made(self, split: Split, segment: str, slice_: str, name: str) -> Selection:
+        arm = next(arm for arm in split.arms if arm.name == name)
+        known = self._estimates.get(split.service, {})
         return Selection(
             recommended_model=arm.model,
             provider=arm.provider,
             arm=arm.name,
-            slice=drawn.slice,
+            slice=slice_,
             version=split.version,
             segment=segment,
             service=split.service,
-            request_id=unique,
-            receipt=request_id(unique, receipt),
+            request_id="",
+            receipt="",
             parameters=arm.parameters,
             prompt_version=arm.prompt_version,
-            selection_rationale=_why(split, drawn.slice, arm),
+            selection_rationale=_why(split, slice_, arm),
             alternatives=_others(split, segment, arm.name, known),
-            estimated_metrics=estimate,
-            constraints=_limits(asked, estimate),
-            not_considered=list(asked.not_considered),
+            estimated_metrics=known.get(arm.name, Estimate()),
         )
 
     def _estimated(self, service: str) -> dict[str, Estimate]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 from pathlib import Path
 
 from app.adapters.codec.avro import AvroReader, use
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 
 SOURCE = "/llm-optimizer/api"
 REFRESH_S = 1.0
+SWITCH_S = 0.000_5
+"""The feed and questions run in threads beside the loop that answers: it waits for them no longer than this."""
 EXIT_SETTINGS = 78
 EXIT_PORT = 1
 
@@ -74,6 +77,7 @@ async def _serve(settings: Settings, held: Held, auth: Authenticator, stop: asyn
     guards = Guards(settings.api.max_connections, settings.api.request_timeout_s)
     parts = Parts(settings, model, feed, orders, events, Selector(model), guards, Hub(model))
     server = Server(parts, ROUTES, auth)
+    sys.setswitchinterval(SWITCH_S)
     feed.start()
     refreshing = asyncio.create_task(_refresh(parts, stop))
     runner = listening = rpc = None

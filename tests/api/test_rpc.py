@@ -5,18 +5,21 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
+import msgspec
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.json_format import MessageToDict, ParseDict
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from app.adapters.codec.encode import encode_output
 from app.adapters.readmodel.sqlite import SqliteStore
 from app.api.auth import Authenticator
 from app.api.rpc.server import NAME, RpcServer
 from app.core.assign import assign
+from app.core.change import split_output
 from app.core.ids import receipt_of
-from tests.adapters.readmodel.worlds import records
+from tests.adapters.readmodel.worlds import records, seen
 from tests.api.harness import keys_file, parts_over, world
 
 
@@ -110,6 +113,29 @@ async def test_each_method_answers_a_foreign_client(model):
             await client.ask("OptimizePrompt", {"prompt": "x"})
         assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
         assert "arm" in str(refused.value.details())
+
+
+async def test_an_answer_without_limits_has_the_fields_of_one_with_them(tmp_path):
+    """Kept bytes and bytes of the request are one message, the same that is made whole; also after a refresh."""
+    model = world(tmp_path)
+    async with rpc(model) as (client, parts, _):
+        given, kept = {"service": "chat", "tenant": "t"}, {"version": "0"}
+        for n in range(40):
+            given = {**given, "request_id": f"r{n}"}
+            kept = await client.ask("SelectModel", given)
+            whole = await client.ask("SelectModel", {**given, "constraints": {"max_latency_ms": 10**9}})
+            assert kept == whole
+            parts.selector.refresh()
+        before = kept["version"]
+        held = model.split("chat")
+        assert held is not None
+        split = msgspec.structs.replace(held, version=int(before) + 1)
+        record = encode_output(split_output(split, 1_700_100_000))
+        model.store.take([seen("splits", 5_000, record.value or b"", record.headers)])
+        assert (await client.ask("SelectModel", given))["version"] == before
+        parts.selector.refresh()
+        assert int((await client.ask("SelectModel", given))["version"]) == int(before) + 1
+    model.store.close()
 
 
 async def test_a_stream_goes_on_after_the_event_it_is_told_and_gets_what_comes(tmp_path):

@@ -20,21 +20,24 @@ from app.api.problems import Problem, bad_request
 from app.api.routes.experiments import ExperimentRequest, Variant, create
 from app.api.routes.optimize import NO_PROMPTS, Recommendation, newest_of_each
 from app.api.rpc.calls import Calls, require
-from app.api.select import Asked, Estimate, Selection
+from app.api.select import Asked, Estimate, Key, Selection
 from app.core.events import SegmentParts, epoch_s
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.5
 MAX_STREAMS = 100
+MAX_FIXED = 20_000
+"""Places in splits whose bytes are kept; they are made again when there are more."""
 
 
 class AutoOptimizer(pb_grpc.AutoOptimizerServiceServicer):
-    """The service. Mutable: counts its open streams."""
+    """The service. Mutable: counts its open streams, keeps bytes of answers."""
 
     def __init__(self, parts: Parts, calls: Calls) -> None:
         self._parts, self._calls = parts, calls
         self._streams = 0
+        self._fixed: dict[Key, tuple[Selection, bytes]] = {}
         self._ended = asyncio.Event()
 
     def end(self) -> None:
@@ -47,12 +50,30 @@ class AutoOptimizer(pb_grpc.AutoOptimizerServiceServicer):
             selector = self._parts.selector
             service = selector.service_of(request.service or request.context.application_id)
             require(who, "read", service)
-            answer = _selected(request.request_id, selector.draw(_asked(request, service)))
+            answer = self._answer(request, _asked(request, service))
         except Problem as problem:
             await self._calls.refuse(context, "SelectModel", problem)
             raise
         self._calls.answered["OK"] += 1
         return answer
+
+    def _answer(self, request: Any, asked: Asked) -> bytes:
+        """The bytes of a SelectModelResponse. Most of them are those of the place in the split; what belongs to the
+        request follows them: two messages one after the other are one (Protocol Buffers, Encoding, "Last One Wins").
+        """
+        selector = self._parts.selector
+        if asked.max_cost_usd is not None or asked.max_latency_ms is not None or asked.not_considered:
+            whole: bytes = _selected(request.request_id, selector.draw(asked)).SerializeToString()
+            return whole
+        placed = selector.place(asked)
+        held = self._fixed.get(placed.key)
+        if held is None or held[0] is not placed.fixed:
+            if len(self._fixed) >= MAX_FIXED:
+                self._fixed.clear()
+            held = self._fixed[placed.key] = (placed.fixed, _selected("", placed.fixed).SerializeToString())
+        own = pb.SelectModelResponse(request_id=request.request_id or placed.request_id, receipt=placed.receipt)
+        both: bytes = held[1] + own.SerializeToString()
+        return both
 
     async def OptimizePrompt(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802  # as above
         try:
@@ -123,6 +144,9 @@ def _visible(who: Identity) -> tuple[str, ...] | None:
 
 
 def _asked(request: Any, service: str) -> Asked:
+    if not (request.HasField("requirements") or request.HasField("constraints") or request.HasField("preferences")):
+        parts = SegmentParts(request.tenant, "", request.region)
+        return Asked(service=service, request_id=request.request_id, session_id=request.session_id, segment=parts)
     needs, limits, likes = request.requirements, request.constraints, request.preferences
     ignored = {
         "requirements.min_context_window": needs.min_context_window,
