@@ -7,6 +7,7 @@ Units: ms, USD, tokens, quality in [0, 1].
 """
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import msgspec
@@ -190,10 +191,22 @@ def add_cell_without_groups(total: Cell, other: Cell) -> None:
 
 
 def copy_cell(cell: Cell) -> Cell:
-    """A cell equal to ``cell`` that shares nothing with it."""
-    copy = Cell(latency_ms_max=cell.latency_ms_max)
-    add_cell(copy, cell)
-    return copy
+    """A cell equal to ``cell`` that shares nothing with it that is ever changed."""
+    found = copy_without_groups(cell)
+    found.groups = {number: copy(group) for number, group in cell.groups.items()}
+    return found
+
+
+def copy_without_groups(cell: Cell) -> Cell:
+    """As ``copy_cell``, without the session groups: a third of the time of adding to an empty cell."""
+    found = copy(cell)
+    found.groups = {}
+    found.quality = {channel: copy(score) for channel, score in cell.quality.items()}
+    if cell.unpriced is not None:
+        found.unpriced = copy(cell.unpriced)
+    if cell.waste is not None:
+        found.waste = copy(cell.waste)
+    return found
 
 
 class Summary(msgspec.Struct):

@@ -55,8 +55,10 @@ _decode = msgspec.msgpack.Decoder(_Kept).decode
 
 def encode_windows(kept: KeptWindows) -> bytes:
     """The bytes of ``kept``."""
+    shared = {id(w.arms): w.arms for w in kept.windows.open}  # windows that began together hold the same list
+    packed = {which: [_packed(a) for a in arms] for which, arms in shared.items()}
     windows = [
-        _Window(w.size_s, w.start_s, [_packed(a) for a in w.arms], w.late, w.sources, w.complete, w.shadowed)
+        _Window(w.size_s, w.start_s, packed[id(w.arms)], w.late, w.sources, w.complete, w.shadowed)
         for w in kept.windows.open
     ]
     return _encode(_Kept(kept.applied, windows, kept.analysis))

@@ -61,7 +61,7 @@ def merge_parts(number: int, parts: dict[str, Partial], *, complete: bool) -> Ra
         partial = parts[source]
         add_late(pane.late, partial.late)
         for counted in partial.cells:
-            add_cell(pane.cells.setdefault(counted.key, Cell()), counted.cell)
+            _add(pane.cells, counted.key, counted.cell)
         for h in partial.histograms:
             merge_into(pane.histograms.setdefault((h.arm, h.segment), {}), h.histogram)
     return pane
@@ -74,14 +74,27 @@ def orient(document: ServiceDocument, raw: RawPane) -> ClosedPane:
     for key in sorted(raw.cells):
         cell = _priced(raw.cells[key], book.of_arm(key.arm, raw.start_s))
         segment = segment_of(document, key.segment)
-        add_cell(pane.cells.setdefault(CellKey(key.arm, segment, key.slice, key.version), Cell()), cell)
+        _add(pane.cells, CellKey(key.arm, segment, key.slice, key.version), cell)
         if key.slice != "shadow":
-            add_cell(pane.arms.setdefault((key.arm, segment), Summary.empty()).cell, cell)
+            summary = pane.arms.get((key.arm, segment))
+            if summary is None:
+                pane.arms[key.arm, segment] = Summary(copy_cell(cell), {})
+            else:
+                add_cell(summary.cell, cell)
     for (arm, parts), histogram in sorted(raw.histograms.items()):
         summary = pane.arms.get((arm, segment_of(document, parts)))
         if summary is not None:
             merge_into(summary.histogram, histogram)
     return pane
+
+
+def _add(cells: dict[CellKey, Cell], key: CellKey, cell: Cell) -> None:
+    """Add a copy: partials and what was priced stay as they are."""
+    known = cells.get(key)
+    if known is None:
+        cells[key] = copy_cell(cell)
+    else:
+        add_cell(known, cell)
 
 
 def _priced(cell: Cell, price: TokenPrice | None) -> Cell:

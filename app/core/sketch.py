@@ -14,6 +14,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
+from operator import sub
 
 GAMMA = 1.02
 _SCALE = 1 / math.log(GAMMA)
@@ -21,6 +22,9 @@ FLOOR = 1e-3
 _LOWEST = math.ceil(math.log(FLOOR) * _SCALE)
 MAX_BUCKETS = 1_500
 """log_gamma(1e9 / 1e-3) is 1,396: no bounded latency can make more buckets."""
+
+_ONE_BYTE = 0x80
+"""Varints below it are one byte."""
 
 Histogram = dict[int, int]
 
@@ -50,34 +54,38 @@ def quantile(histogram: Histogram, q: float) -> float:
     return quantiles(histogram, (q,))[0]
 
 
-def quantiles(histogram: Histogram, qs: Sequence[float]) -> list[float]:
-    """``quantile`` of each of ``qs``, in one pass."""
+def quantiles(histogram: Histogram, qs: Sequence[float], buckets: Sequence[int] | None = None) -> list[float]:
+    """``quantile`` of each of ``qs``, in one pass. ``buckets``: those of the histogram, where they are sorted already."""
     if not histogram:
         return [0.0] * len(qs)
-    buckets = sorted(histogram)
+    buckets = sorted(histogram) if buckets is None else buckets
     up_to = list(accumulate(map(histogram.__getitem__, buckets)))
     ranks = [max(1, math.ceil(q * up_to[-1])) for q in qs]
     return [2 * GAMMA ** buckets[bisect_left(up_to, rank)] / (GAMMA + 1) for rank in ranks]
 
 
-def pack(histogram: Histogram) -> bytes:
-    """Sorted (bucket step, count) pairs as LEB128 varints; about 2 bytes a bucket."""
+def pack(histogram: Histogram, buckets: Sequence[int] | None = None) -> bytes:
+    """Sorted (bucket step, count) pairs as LEB128 varints; about 2 bytes a bucket. ``buckets``: as in ``quantiles``."""
+    if not histogram:
+        return b""
+    buckets = sorted(histogram) if buckets is None else buckets
+    counts = list(map(histogram.__getitem__, buckets))
+    steps = list(map(sub, buckets[1:], buckets))
     out = bytearray()
-    previous = _LOWEST
-    for k in sorted(histogram):
-        step, n = k - previous, histogram[k]
-        previous = k
-        if step < 0x80 and n < 0x80:  # nearly all: both are one byte
-            out.append(step)
-            out.append(n)
-        else:
-            _add_varint(out, step)
-            _add_varint(out, n)
+    _add_varint(out, buckets[0] - _LOWEST)
+    if max(counts) < _ONE_BYTE and max(steps, default=0) < _ONE_BYTE:  # nearly always: no loop of ours
+        pairs = bytearray(2 * len(counts) - 1)
+        pairs[::2], pairs[1::2] = bytes(counts), bytes(steps)
+        return bytes(out + pairs)
+    _add_varint(out, counts[0])
+    for step, count in zip(steps, counts[1:], strict=True):
+        _add_varint(out, step)
+        _add_varint(out, count)
     return bytes(out)
 
 
 def _add_varint(out: bytearray, value: int) -> None:
-    while value >= 0x80:
+    while value >= _ONE_BYTE:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     out.append(value)

@@ -21,6 +21,7 @@ from app.core.cell import (
     add_cell_without_groups,
     add_late,
     copy_cell,
+    copy_without_groups,
 )
 from app.core.events import rfc3339
 from app.core.ids import stable_id
@@ -78,7 +79,7 @@ def roll(windows: Windows, service: str, pane: ClosedPane | None, now_s: int) ->
     still_open = list(windows.open)
     if pane is not None:
         still_open = _emit(still_open, service, pane.start_s, outputs)
-        still_open = [_added(w, pane) for w in _opened(still_open, pane.start_s)]
+        still_open = _all_added(_opened(still_open, pane.start_s), pane)
     return Windows(_emit(still_open, service, now_s, outputs)), outputs
 
 
@@ -95,18 +96,37 @@ def _opened(windows: list[Window], start_s: int) -> list[Window]:
     return sorted([*windows, *fresh], key=lambda w: w.size_s)
 
 
-def _added(window: Window, pane: ClosedPane) -> Window:
-    arms = {(a.arm, a.segment): a for a in window.arms}
+def _all_added(windows: list[Window], pane: ClosedPane) -> list[Window]:
+    """``pane`` added to each. Windows that began together hold the same sums, and the same list of them, until one ends:
+    they are added to once.
+    """
+    done: dict[int, list[ArmSums]] = {}
+    found = []
+    for window in windows:
+        same = id(window.arms) if window.arms else 0
+        arms = done.get(same)
+        if arms is None:
+            arms = done[same] = _arms_added(window.arms, pane)
+        found.append(_added(window, arms, pane))
+    return found
+
+
+def _arms_added(before: list[ArmSums], pane: ClosedPane) -> list[ArmSums]:
+    arms = {(a.arm, a.segment): a for a in before}
     for (arm, segment), summary in pane.arms.items():
         arms[arm, segment] = _arm_sums(arms.get((arm, segment)), arm, segment, summary)
-    _add_slices(arms, {(a.arm, a.segment): a.cell for a in window.arms}, pane)
+    _add_slices(arms, {(a.arm, a.segment): a.cell for a in before}, pane)
+    return [arms[key] for key in sorted(arms)]
+
+
+def _added(window: Window, arms: list[ArmSums], pane: ClosedPane) -> Window:
     late = Late()
     add_late(late, window.late)
     add_late(late, pane.late)
     return Window(
         window.size_s,
         window.start_s,
-        [arms[key] for key in sorted(arms)],
+        arms,
         late,
         max(window.sources, pane.sources),
         window.complete and pane.complete,
@@ -115,11 +135,9 @@ def _added(window: Window, pane: ClosedPane) -> Window:
 
 
 def _arm_sums(known: ArmSums | None, arm: str, segment: str, summary: Summary) -> ArmSums:
-    total = ArmSums(arm, segment, Cell(), {}, {})
-    if known is not None:
-        add_cell_without_groups(total.cell, known.cell)
-        total.histogram = dict(known.histogram)
-        total.slices = dict(known.slices)
+    if known is None:
+        return ArmSums(arm, segment, copy_without_groups(summary.cell), dict(summary.histogram), {})
+    total = ArmSums(arm, segment, copy_without_groups(known.cell), dict(known.histogram), dict(known.slices))
     add_cell_without_groups(total.cell, summary.cell)
     merge_into(total.histogram, summary.histogram)
     return total
@@ -144,11 +162,10 @@ def _add_slice(arms: dict[tuple[str, str], ArmSums], key: CellKey, cell: Cell) -
     sums = arms.get((key.arm, key.segment))
     if sums is None:  # only shadow answers: not served, so no row of the arm itself
         sums = arms[key.arm, key.segment] = ArmSums(key.arm, key.segment, Cell(), {}, {})
-    total = Cell()
     known = sums.slices.get(key.slice)
+    total = copy_without_groups(cell if known is None else known)
     if known is not None:
-        add_cell_without_groups(total, known)
-    add_cell_without_groups(total, cell)
+        add_cell_without_groups(total, cell)
     sums.slices[key.slice] = total
 
 
@@ -178,6 +195,7 @@ def _row(
     window: Window, service: str, key: tuple[str, str, str], cell: Cell, histogram: Histogram | None
 ) -> dict[str, Any]:
     arm, segment, slice_ = key
+    buckets = sorted(histogram) if histogram is not None else None
     return {
         "service": service,
         "segment": segment,
@@ -189,7 +207,7 @@ def _row(
         "count": cell.n,
         "errors": cell.errors,
         "late": 0,
-        "latency_ms": _latency(cell, histogram),
+        "latency_ms": _latency(cell, histogram, buckets),
         "ttft_ms": {"n": cell.ttft_n, "mean": cell.ttft_ms / cell.ttft_n} if cell.ttft_n else None,
         "input_tokens": cell.input_tokens,
         "output_tokens": cell.output_tokens,
@@ -200,14 +218,14 @@ def _row(
         "quality": {c: _score(cell.quality[c]) for c in sorted(cell.quality)},
         "sources": window.sources,
         "complete": window.complete,
-        "histogram": pack(histogram) if histogram is not None else None,
+        "histogram": pack(histogram, buckets) if histogram is not None else None,
     }
 
 
-def _latency(cell: Cell, histogram: Histogram | None) -> dict[str, float]:
+def _latency(cell: Cell, histogram: Histogram | None, buckets: list[int] | None) -> dict[str, float]:
     values = {"mean": cell.latency_ms / cell.n if cell.n else 0.0, "max": cell.latency_ms_max}
     if histogram is not None:
-        values |= zip(("p50", "p95", "p99"), quantiles(histogram, (0.5, 0.95, 0.99)), strict=True)
+        values |= zip(("p50", "p95", "p99"), quantiles(histogram, (0.5, 0.95, 0.99), buckets), strict=True)
     return values
 
 
