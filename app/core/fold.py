@@ -11,7 +11,9 @@ no randomness. Everything else - crash, rebalance, zombie, double send, double c
 * Ids are kept as 64-bit hashes: one pane of a million events meets a false duplicate with probability 3e-8.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from operator import length_hint
+from typing import Any
 
 import msgspec
 
@@ -40,9 +42,9 @@ from app.core.open_pane import (
     partial_of,
     refusal,
 )
-from app.core.ports import Cut, DeadLetter, Decode, DecodeUsual, Point, Record
+from app.core.ports import Cut, DeadLetter, Decode, DecodeUsual, Point, Record, Usual
 from app.core.quota import OVER_QUOTA, Quota, Spent
-from app.core.usual import Records, path
+from app.core.usual import UNREAD, Run, path
 
 PANE_S = 60
 
@@ -103,6 +105,8 @@ class Fold:
         self._topology = topology
         self._partitions = facts_partitions
         self._partition_of = partition_of
+        self._usual_known: Usual | None = None
+        self._path: tuple[Run, tuple[str, ...]]
         self._evidence = evidence
         self._road: Road = road
         self._early = early_cuts > 0
@@ -173,38 +177,54 @@ class Fold:
             bare = self._decoder.bare
             some = zip(values, batch.headers[start:stop], strict=True)
             values = [value if bare(headers) else None for value, headers in some]
-        offsets = batch.offsets_of(start, stop)
-        records = zip(offsets, values, strict=True)
-        while (missed := self._usual(records, bound_s, offsets[0])) is not None:
-            self._unusual(batch, *missed, bound_s)
+        offsets, at = batch.offsets_of(start, stop), 0
+        left = iter(offsets), iter(values)
+        while at < len(offsets):
+            event = self._usual(*left, bound_s, offsets[0])
+            at = len(offsets) - length_hint(left[0])
+            if event is None:
+                return
+            self._unusual(batch, offsets[at - 1], event, bound_s)
 
-    def _usual(self, records: Records, bound_s: int, first: int) -> tuple[int, Event | None] | None:
-        """Count answers while they are one more of a known cell in the watermark's pane; (offset, what was read of it)
-        of the record that is not, or None at the end. ``first`` is any offset of this part of the batch.
+    def _usual(self, offsets: Iterator[int], values: Iterator[bytes | None], bound_s: int, first: int) -> Any:
+        """Count answers while they are one more of a known cell in the watermark's pane. What was read of the first
+        record that is not, the last one taken from ``offsets``: ``UNREAD`` is nothing yet; None: all is counted.
+        ``first`` is any offset of this part of the batch.
 
         The path may move the watermark, so ``high_s`` ends before the second that closes a pane or opens one.
         """
         number = self._watermark // PANE_S
         pane, usual = self._open.get(number), self._decoder.usual if self._decoder is not None else None
         if pane is None or usual is None:
-            return next(((offset, None) for offset, _ in records), None)
-        run, fields = path(usual.places, early=self._early)
+            next(offsets), next(values)
+            return UNREAD
+        run, fields = self._path_of(usual)
         before = len(pane.ids)
         closing_s = (self._closed + 2) * PANE_S + self._lateness_s
         high_s = min(number * PANE_S + PANE_S, closing_s, bound_s + 1) - 1
-        offset, event, self._watermark = run(
-            records, usual.read, pane.known_by(fields), pane.ids, number * PANE_S, high_s, self._watermark
+        event, self._watermark, repeats = run(
+            zip(offsets, map(usual.read, values), strict=False),
+            pane.known_by(fields),
+            pane.ids,
+            number * PANE_S,
+            high_s,
+            self._watermark,
         )
-        if counted := len(pane.ids) - before:
-            self._tally("counted", first, counted)
-        usual.told(counted + (event is not None))
-        if offset < 0:
-            return None
-        return offset, usual.event(event) if event is not None else None
+        counted = len(pane.ids) - before
+        self._tally("counted", first, counted)
+        self._tally("duplicates", first, repeats)
+        unusual = event is not None and event is not UNREAD
+        usual.told(counted + repeats + unusual)
+        return usual.event(event) if unusual else event
 
-    def _unusual(self, batch: Batch, offset: int, event: Event | None, bound_s: int) -> None:
+    def _path_of(self, usual: Usual) -> tuple[Run, tuple[str, ...]]:
+        if usual is not self._usual_known:
+            self._usual_known, self._path = usual, path(usual.places, early=self._early)
+        return self._path
+
+    def _unusual(self, batch: Batch, offset: int, event: Any, bound_s: int) -> None:
         i = batch.index(offset)
-        if event is None:
+        if event is UNREAD:
             value = batch.values[i]
             event = self._decode(value, batch.headers[i] if batch.headers is not None else ())
             if self._decoder is not None and isinstance(event, ResponseEvent):
@@ -353,7 +373,7 @@ class Fold:
             )
 
     def _tally(self, what: str, offset: int, n: int = 1) -> None:
-        if offset >= self._sent:  # a re-read after a crash is not counted twice
+        if n and offset >= self._sent:  # a re-read after a crash is not counted twice
             self.counts[what] = self.counts.get(what, 0) + n
 
     # ---- cut (I4) ----

@@ -4,6 +4,7 @@ Mutable, in the hottest loop of the project: plain classes with slots (25 ns an 
 cells of ``app.core.cell`` when the pane is sent.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -23,7 +24,6 @@ from app.core.cell import (
     Waste,
 )
 from app.core.events import NAME_PATTERN, Feedback, Rejected, Response, SegmentParts, is_name
-from app.core.sketch import Histogram
 from app.core.usual import adder, known_key
 
 MAX_SERVICES = 20_000
@@ -54,7 +54,7 @@ class Counted:
         "scores", "ttft", "ttft_n", "unpriced", "waste",
     )  # fmt: skip
 
-    def __init__(self, histogram: Histogram, *, compared: bool) -> None:
+    def __init__(self, histogram: defaultdict[int, int], *, compared: bool) -> None:
         self.histogram = histogram
         self.compared = compared
         self.changed = False
@@ -210,6 +210,10 @@ class Counted:
         )
 
 
+def _no_counts() -> defaultdict[int, int]:
+    return defaultdict(int)
+
+
 class OpenService:
     """One service of an open pane."""
 
@@ -220,7 +224,7 @@ class OpenService:
         self.sent = -1
         self.late = Late()
         self.cells: dict[tuple[str, str, str, int], Counted] = {}
-        self.histograms: dict[tuple[str, str], Histogram] = {}
+        self.histograms: defaultdict[tuple[str, str], defaultdict[int, int]] = defaultdict(_no_counts)
         self.changed: list[tuple[tuple[str, str, str, int], Counted]] = []
 
     def change(self, key: tuple[str, str, str, int], counted: Counted) -> None:
@@ -237,7 +241,7 @@ class OpenService:
             if known is not None:
                 return known, True
         # shadow answers were not served: their latency stays out of the arm's histogram
-        histogram = {} if key[2] == "shadow" else self.histograms.setdefault(key[:2], {})
+        histogram = defaultdict(int) if key[2] == "shadow" else self.histograms[key[:2]]
         cell = self.cells[key] = Counted(histogram, compared=key[2] in COMPARED)
         return cell, full
 

@@ -55,7 +55,7 @@ def quantile(histogram: Histogram, q: float) -> float:
 
 
 def quantiles(histogram: Histogram, qs: Sequence[float], buckets: Sequence[int] | None = None) -> list[float]:
-    """``quantile`` of each of ``qs``, in one pass. ``buckets``: those of the histogram, where they are sorted already."""
+    """``quantile`` of each of ``qs``, in one pass. ``buckets``: those of the histogram, sorted, if at hand."""
     if not histogram:
         return [0.0] * len(qs)
     buckets = sorted(histogram) if buckets is None else buckets

@@ -1,4 +1,4 @@
-"""The usual event's path through the fold, written out for one spelling: one loop, no call per event but the decoder's.
+"""The usual event's path through the fold, written out for one spelling: one loop, no call of it per event.
 
 Nearly all of a log is one more answer of a known cell, in the minute of the watermark, spelled as the one before. For
 these the fold runs a function made here, as dataclasses make theirs, from the lines below and the places where a
@@ -18,10 +18,13 @@ from app.core.events import NO_TIME, Response, second_of
 
 Places = tuple[tuple[str, str], ...]
 """(canonical field of ``Response``, or of its segment as ``segment.tenant``; expression over ``data`` that has it)."""
-Run = Callable[..., tuple[int, Any, int]]
+Run = Callable[..., tuple[Any, int, int]]
 
 FOREIGN = (ValueError, RecursionError, TypeError)
 """What a reader raises on bytes of another spelling; msgspec's errors and UnicodeDecodeError are ValueErrors."""
+
+UNREAD: Any = object()
+"""What a path returns for a record that its reader cannot read."""
 
 KEY = (
     "service",
@@ -43,8 +46,7 @@ if latency > FLOOR:
     bucket = ceil(log_latency * SCALE)
 else:
     log_latency, bucket = LOG_FLOOR, LOWEST
-histogram = cell.histogram
-histogram[bucket] = histogram.get(bucket, 0) + 1
+cell.histogram[bucket] += 1
 cell.n += 1
 cell.latency += latency
 cell.log_latency += log_latency
@@ -127,35 +129,37 @@ if not cell.changed:
     service.change(key, cell)
 """
 _RUN = """
-def run(records, read, known, ids, low_s, high_s, top_s):
-    find, remember, second, now_s, since = known.get, ids.add, "", top_s, -1
-    for offset, value in records:
-        try:
-            event = read(value)
-        except FOREIGN:
-            return offset, None, max(top_s, now_s)
-        time = event.time
-        if time[:19] != second or not second:
-            top_s = max(top_s, now_s)
-            now_s = second_of(time) if time[-1:] == "Z" else NO_TIME
-            since = offset
-            if not low_s <= now_s <= high_s:
-                return offset, event, top_s
-            second = time[:19]
-        elif time[-1] != "Z":
-            return offset, event, max(top_s, now_s)
-        data = event.data
-        at = find({key})
-        if at is None:
-            return offset, event, top_s if since == offset else max(top_s, now_s)
-        seen = hash((event.source, event.id))
-        if seen in ids:
-            return offset, event, top_s if since == offset else max(top_s, now_s)
-        remember(seen)
-        service, cell, key = at
-        service.hwm = offset
+def run(records, known, ids, low_s, high_s, top_s):
+    find, remember, twice, now_s, since = known.get, ids.add, 0, top_s, -1
+    second = after = "~"
+    try:
+        for offset, event in records:
+            time = event.time
+            if not second <= time < after:
+                top_s = max(top_s, now_s)
+                now_s = second_of(time) if time[-1:] == "Z" else NO_TIME
+                since = offset
+                if not low_s <= now_s <= high_s:
+                    return event, top_s, twice
+                second = time[:19]
+                after = second[:18] + chr(ord(second[18]) + 1)
+            elif time[-1] != "Z":
+                return event, max(top_s, now_s), twice
+            data = event.data
+            at = find({key})
+            if at is None:
+                return event, top_s if since == offset else max(top_s, now_s), twice
+            seen = hash((event.source, event.id))
+            if seen in ids:
+                twice += 1
+                continue
+            remember(seen)
+            service, cell, key = at
+            service.hwm = offset
 {body}
-    return -1, None, max(top_s, now_s)
+    except FOREIGN:
+        return UNREAD, max(top_s, now_s), twice
+    return None, max(top_s, now_s), twice
 """
 _NAMES = {
     "CUT_OFF": CUT_OFF,
@@ -164,6 +168,7 @@ _NAMES = {
     "LOG_FLOOR": log(sketch.FLOOR),
     "LOWEST": sketch.bucket(0.0),
     "FOREIGN": FOREIGN,
+    "UNREAD": UNREAD,
     "NO_TIME": NO_TIME,
     "ceil": ceil,
     "log": log,
@@ -186,17 +191,17 @@ def adder() -> Callable[[Any, Response], None]:
 def path(places: Places, *, early: bool) -> tuple[Run, tuple[str, ...]]:
     """The loop of one spelling, and the fields of its key.
 
-    ``run(records, read, known, ids, low_s, high_s, top_s)`` takes (offset, value) from the iterator ``records`` and
-    counts answers until one is not usual: not read by ``read``, not within ``low_s..high_s``, of no cell of ``known``
-    (key -> service, cell, cell key), or in ``ids``. Returns the offset of that record (-1: nothing was left), what was
-    read of it (None: it could not be read), and the larger of ``top_s`` and the seconds counted. ``early``: note which
-    cells changed.
+    ``run(records, known, ids, low_s, high_s, top_s)`` takes (offset, event as read) from the iterator ``records`` and
+    counts answers until one is not usual: it cannot be read (``records`` raises one of ``FOREIGN``), is not within
+    ``low_s..high_s``, or of no cell of ``known`` (key -> service, cell, cell key). Repeats, whose id is in ``ids``, are
+    passed over. Returns what was read of the one that is not usual (``UNREAD``, or None: ``records`` ended), the larger
+    of ``top_s`` and the seconds passed, and the number of repeats. ``early``: note which cells changed.
     """
     given = dict(places)
     fields = tuple(name for name in KEY if name in given)
     body = (_EARLY if early else "") + _sums(given)
     key = "(" + "".join(f"{given[name]}, " for name in fields) + ")"
-    return _made(_RUN.format(key=key, body=textwrap.indent(body, "        ")), "run"), fields
+    return _made(_RUN.format(key=key, body=textwrap.indent(body, "            ")), "run"), fields
 
 
 def _sums(places: Mapping[str, str]) -> str:
@@ -212,29 +217,27 @@ def _made(source: str, name: str) -> Any:
 
 def known_key(data: Response, fields: tuple[str, ...]) -> tuple[Any, ...] | None:
     """The key of ``data`` for a path with these key ``fields``; None when it says more than the path can see."""
-    said = _said(data)
-    if any(
-        said[name] != plain for name, plain in _PLAIN if name not in fields and name.partition(".")[0] not in fields
-    ):
-        return None
-    return tuple(said[name] for name in fields)
+    found: tuple[Any, ...] | None = _key_of(fields)(data)
+    return found
 
 
-def _said(data: Response) -> dict[str, Any]:
-    parts = data.segment
-    return {
-        "service": data.service,
-        "arm": data.arm,
-        "model": data.model,
-        "segment": parts,
-        "segment.tenant": parts.tenant if parts else "",
-        "segment.task_type": parts.task_type if parts else "",
-        "segment.region": parts.region if parts else "",
-        "slice": data.slice,
-        "version": data.version,
-    }
+@lru_cache(maxsize=64)
+def _key_of(fields: tuple[str, ...]) -> Callable[[Response], tuple[Any, ...] | None]:
+    unseen = [
+        f"{_SAID[name]} != {plain!r}"
+        for name, plain in _PLAIN
+        if name not in fields and name.partition(".")[0] not in fields
+    ]
+    key = "".join(f"{_SAID[name]}, " for name in fields)
+    made: Callable[[Response], tuple[Any, ...] | None] = eval(  # noqa: S307  # names of ``Response`` only
+        f"lambda data: None if {' or '.join(unseen) or 'False'} else ({key})"
+    )
+    return made
 
 
+_SAID = {name: f"data.{name}" for name in KEY} | {
+    name: f"(data.{name} if data.segment else '')" for name in KEY if name.startswith("segment.")
+}
 _PLAIN = (
     ("arm", None),
     ("segment.tenant", ""),
@@ -245,4 +248,4 @@ _PLAIN = (
 )
 
 
-Records = Iterator[tuple[int, bytes | None]]
+Records = Iterator[tuple[int, Any]]

@@ -97,8 +97,8 @@ def _opened(windows: list[Window], start_s: int) -> list[Window]:
 
 
 def _all_added(windows: list[Window], pane: ClosedPane) -> list[Window]:
-    """``pane`` added to each. Windows that began together hold the same sums, and the same list of them, until one ends:
-    they are added to once.
+    """``pane`` added to each. Windows that began together hold the same sums, and the same list of them, until one
+    ends: they are added to once.
     """
     done: dict[int, list[ArmSums]] = {}
     found = []

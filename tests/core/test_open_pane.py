@@ -1,5 +1,6 @@
 """What an open pane counts besides answers: which models answered, and what was paid for in vain."""
 
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from app.core.open_pane import Counted
 
 
 def cell(*answers: dict[str, Any]) -> Cell:
-    counted = Counted({}, compared=False)
+    counted = Counted(defaultdict(int), compared=False)
     for answer in answers:
         counted.add(Response(service="s", model="m", latency_ms=1.0, **answer))
     return counted.cell()
