@@ -20,7 +20,7 @@ class Batch:
         self,
         source: str,
         values: list[bytes | None],
-        offsets: list[int],
+        offsets: Sequence[int],
         *,
         start: int,
         end: int,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from aiokafka import conn
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import ConsumerStoppedError
 from aiokafka.structs import TopicPartition
@@ -32,8 +33,10 @@ class LaneThread(driver.AIOKafkaConsumerThread):
     app: Any
 
     def _create_worker_consumer(self, transport: Any) -> Any:
-        consumer = super()._create_worker_consumer(transport)
         options = self.app.lane.options
+        # at aiokafka's 64 KiB the socket is paused and resumed again for every piece of a fetch
+        conn.READER_LIMIT = max(conn.READER_LIMIT, 4 * options.fetch_max_partition_bytes)
+        consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = options.fetch_max_wait_ms  # rule L4: Faust hard-codes 1500 ms
         consumer._fetch_min_bytes = options.fetch_min_bytes
         consumer._isolation_level = "read_committed"  # what a producer rolled back is not evidence

@@ -36,15 +36,12 @@ class Keys(Sequence[bytes | None]):
 
 
 class _Taken:
-    """Columns of the records taken so far; mutable, lives for one ``drain``."""
+    """The records taken so far; mutable, lives for one ``drain``. Columns are made of all of them at once."""
 
-    __slots__ = ("headers", "offsets", "records", "segments", "values")
+    __slots__ = ("records", "segments")
 
     def __init__(self) -> None:
         self.records: list[Any] = []
-        self.values: list[bytes | None] = []
-        self.headers: list[Headers] = []
-        self.offsets: list[int] = []
         self.segments: list[tuple[int, int]] = []
 
     def add(self, records: Any, position: int) -> None:
@@ -53,11 +50,24 @@ class _Taken:
         if taken and taken[0].offset < position:
             taken = [record for record in taken if record.offset >= position]
         self.records += taken
-        self.values += map(_value, taken)
-        self.headers += map(_headers_of, taken)
-        contiguous = taken and taken[-1].offset - taken[0].offset + 1 == len(taken)
-        self.offsets += range(taken[0].offset, taken[-1].offset + 1) if contiguous else map(_offset, taken)
         self.segments.append((records.next_offset, records.max_timestamp))
+
+    def offsets(self) -> Sequence[int]:
+        """Without a number per record where there are no holes."""
+        records = self.records
+        if not records:
+            return ()
+        first, last = records[0].offset, records[-1].offset
+        return range(first, last + 1) if last - first + 1 == len(records) else list(map(_offset, records))
+
+    def headers(self) -> list[Headers] | None:
+        """None when no record has a header; a header without a value reads as empty."""
+        if not any(map(_headers_of, self.records)):
+            return None
+        return [
+            tuple((name, value or b"") for name, value in some) if some else ()
+            for some in map(_headers_of, self.records)
+        ]
 
 
 def drain(result: Any, limit: int) -> Batch | None:
@@ -82,13 +92,13 @@ def drain(result: Any, limit: int) -> Batch | None:
         return None
     return Batch(
         f"{tp.topic}-{tp.partition}",
-        taken.values,
-        taken.offsets,
+        list(map(_value, taken.records)),
+        taken.offsets(),
         start=start,
         end=end,
         segments=taken.segments,
         keys=Keys(taken.records),
-        headers=_headers(taken.headers),
+        headers=taken.headers(),
     )
 
 
@@ -96,7 +106,7 @@ def _take(partition: Any, tp: TopicPartition, limit: int) -> tuple[_Taken, int]:
     taken = _Taken()
     end: int = partition.next_fetch_offset
     committed_only = partition._isolation_level == READ_COMMITTED
-    while partition._records.has_next() and len(taken.values) < limit:
+    while partition._records.has_next() and len(taken.records) < limit:
         records = partition._records.next_batch()
         if partition._check_crcs and not records.validate_crc():
             raise CorruptRecordException(f"{tp.topic}-{tp.partition}: bad checksum after offset {end}; check the disk")
@@ -114,10 +124,3 @@ def _aborted(partition: Any, records: Any) -> bool:
     if records.is_control_batch and partition._contains_abort_marker(records):
         partition._aborted_producers.discard(records.producer_id)
     return bool(records.is_transactional and records.producer_id in partition._aborted_producers)
-
-
-def _headers(headers: list[Headers]) -> list[Headers] | None:
-    """None when no record has a header; a header without a value reads as empty."""
-    if not any(headers):
-        return None
-    return [tuple((name, value or b"") for name, value in some) if some else () for some in headers]
