@@ -77,10 +77,8 @@ async def _authorize(request: web.Request, handler: _Handler) -> web.StreamRespo
     return await handler(request)
 
 
-def _grpc_beside(
-    state: OrchestratorState, address: str, token: str
-) -> Callable[[web.Application], AsyncIterator[None]]:
-    """GRPC for as long as the application runs."""
+def grpc_beside(state: OrchestratorState, address: str, token: str) -> Callable[[web.Application], AsyncIterator[None]]:
+    """For ``cleanup_ctx``: OptimizationActuator over ``state`` for as long as the application runs."""
 
     async def serve(_: web.Application) -> AsyncIterator[None]:
         from app.sim.orchestrator_grpc import serve_grpc
@@ -106,7 +104,7 @@ def main(host: str, port: int, token: str, grpc_port: int, faults: bool) -> None
     state = OrchestratorState()
     app = create_app(state, token=token, faults=faults)
     if grpc_port >= 0:
-        app.cleanup_ctx.append(_grpc_beside(state, f"{host}:{grpc_port}", token))
+        app.cleanup_ctx.append(grpc_beside(state, f"{host}:{grpc_port}", token))
     web.run_app(app, host=host, port=port, print=lambda text: click.echo(text, err=True))
 
 
