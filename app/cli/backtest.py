@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from app.cli.output import write_columns, write_json
+from app.cli.progress import progress
 from app.cli.series import opened
 
 if TYPE_CHECKING:
@@ -73,7 +74,11 @@ def backtest(
     read = _read(file)
     objective = table.objective_of(read, cost_max, latency_max)
     played = _terms(read, degrade, terms)
-    runs = [_run(name, read, objective, played) for name in chosen]
+    runs: list[_Run] = []
+    with progress("playing") as report:
+        for done, name in enumerate(chosen):
+            report(done, len(chosen))
+            runs.append(_run(name, read, objective, played))
     if as_json:
         shown = [run.shown() for run in runs]
         write_json(shown if policy == ALL else shown[0])

@@ -144,10 +144,19 @@ def _failed(error: Exception, *, debug: bool) -> int:
         return EXIT_CONFIGURATION
     if debug:
         raise error
+    if type(error).__name__ == "KafkaException":  # by name: no client is imported for commands that need none
+        _say(f"Kafka says: {_of_kafka(error)}; `llm-optimizer doctor` looks at broker, credentials and topics")
+        return EXIT_FAILED
     ours = type(error).__module__.split(".")[0] in {"app", "agents", "tables"}
     unexpected = f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)"
     _say(str(error) if ours or isinstance(error, OSError) else unexpected)
     return EXIT_FAILED
+
+
+def _of_kafka(error: Exception) -> str:
+    """What a Kafka client's error says; its argument knows it in words."""
+    reason = error.args[0] if error.args else error
+    return str(reason.str()) if hasattr(reason, "str") else str(reason)
 
 
 def _say(line: str) -> None:

@@ -63,7 +63,7 @@ def budget(options: Options, service: str | None, *, as_json: bool) -> None:
     from app.adapters.readmodel.spending import spendings
 
     roles = ("commands", "optimizations", "aggregates", "aggregates_hourly")
-    with glance(options, *roles, newest={"optimizations": 2_000}) as filled:
+    with glance(options, *roles, newest={"optimizations": 2_000, "aggregates": 10_000}) as filled:
         names = [name for name in filled.model.names() if service in {None, name}]
         found = [spending for name in names for spending in spendings(filled.model, name)]
     if as_json:

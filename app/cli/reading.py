@@ -21,11 +21,14 @@ _SAY = {"optimizations": "decisions", "aggregates": "minutes", "aggregates_hourl
 
 @contextmanager
 def glance(options: Options, *roles: str, newest: Mapping[str, int] = MappingProxyType({})) -> "Iterator[Glance]":
-    """The read model filled from the topics of ``roles``; says on standard error when they hold more than was read."""
+    """The read model filled from the topics of ``roles``.
+
+    Says on standard error when they hold more than was read, but for the roles of ``newest``: there a part is meant.
+    """
     from app.adapters.readmodel.glance import Glance
 
     with progress("reading") as report, Glance(options.settings(), roles, newest=newest, progress=report) as filled:
-        for role in sorted(filled.cut & _SAY.keys()):
+        for role in sorted(filled.cut & _SAY.keys() - newest.keys()):
             click.echo(f"only the newest {_SAY[role]} were read: `llm-optimizer serve` keeps them all", err=True)
         if unreadable := sum(filled.model.store.counters().get("unreadable", {}).values()):
             click.echo(f"{unreadable:,} records could not be read and are left out", err=True)

@@ -9,14 +9,18 @@ import msgspec
 
 from app.cli.options import Options
 from app.cli.output import write_json_line
+from app.cli.progress import Report, progress
 from app.core.events import rfc3339
 from app.core.outputs import Output
 
 if TYPE_CHECKING:
+    from app.adapters.kafka.tee import Frame
     from app.core.compare import Difference, Made
     from app.core.replay import FactsFrame
     from app.settings import Settings
 
+FRAME_BYTES = 20
+"""About what a frame takes beside its value."""
 SIGNS = {"same": " ", "reasons": "~", "removed": "-", "added": "+"}
 
 
@@ -54,10 +58,22 @@ def replay(
 
 def outputs(facts: Path, settings: "Settings") -> Iterator[Output]:
     """What the engine says to the facts in the file."""
-    from app.adapters.kafka.tee import frames
     from app.core.replay import replay as decide
 
-    return decide(frames(facts), lateness_s=int(settings.ingest.lateness_s), silent_s=int(settings.optimize.silent_s))
+    lateness_s, silent_s = int(settings.ingest.lateness_s), int(settings.optimize.silent_s)
+    with progress("deciding again") as report:
+        yield from decide(_read(facts, report), lateness_s=lateness_s, silent_s=silent_s)
+
+
+def _read(facts: Path, report: Report) -> Iterator["Frame"]:
+    """The frames of the file; ``report`` is told about how many of its bytes were read."""
+    from app.adapters.kafka.tee import frames
+
+    size, done = facts.stat().st_size, 0
+    for frame in frames(facts):
+        done += len(frame.value) + FRAME_BYTES
+        report(min(done, size), size)
+        yield frame
 
 
 def _line(output: Output) -> dict[str, Any]:
@@ -72,7 +88,6 @@ def _line(output: Output) -> dict[str, Any]:
 
 # ---- another document ----
 def _compare(facts: Path, document: Path, settings: "Settings", *, as_json: bool) -> None:
-    from app.adapters.kafka.tee import frames
     from app.cli.service import read
     from app.core import compare
     from app.core.replay import replay as decide
@@ -85,7 +100,9 @@ def _compare(facts: Path, document: Path, settings: "Settings", *, as_json: bool
         decided = compare.made(decide(recorded, lateness_s=clocks[0], silent_s=clocks[1]))
         return [one for one in decided if one.service == other.service]
 
-    before, after = run(frames(facts)), run(swap.frames(frames(facts)))
+    with progress("deciding again") as report:
+        before = run(_read(facts, lambda done, size: report(done, 2 * size)))
+        after = run(swap.frames(_read(facts, lambda done, size: report(size + done, 2 * size))))
     if not swap.count:
         raise click.ClickException(
             f"{facts} has no configure command of {other.service!r}: it was configured before the recording began"

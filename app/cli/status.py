@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 ROLES = ("commands", "splits", "optimizations", "aggregates")
 NEWEST = {"aggregates": 2_000, "optimizations": 2_000}
 """Enough for some minutes of every service."""
+LISTED = {"aggregates": 5_000, "optimizations": 2_000}
+"""Enough for a window of every service."""
 WINDOWS_S = (900, 300, 60)
 """The traffic that is listed: the longest of these windows that has closed."""
 HEADER = ("SERVICE", "MODE", "VERSION", "SERVING", "TRIAL", "COUNTED UP TO", "BEHIND")
@@ -66,7 +68,7 @@ def status(options: Options, service: str | None, *, watch: bool, as_json: bool)
 @click.pass_obj
 def services(options: Options, *, as_json: bool) -> None:
     """List the services: mode, arms, and their traffic in the newest closed 15 minutes (at first 5, or 1)."""
-    with glance(options, *ROLES) as filled:
+    with glance(options, *ROLES, newest=LISTED) as filled:
         rows = [_listed(filled.model, name) for name in filled.model.names()]
     if as_json:
         write_json(rows)
@@ -164,7 +166,9 @@ def _shares(weights: dict[str, float]) -> str:
 def _behind(behind_s: float | None) -> str:
     if behind_s is None:
         return "-"
-    return f"{behind_s:.0f} s" if behind_s < 600 else f"{behind_s / 60:.0f} min"
+    if behind_s < 600:
+        return f"{behind_s:.0f} s"
+    return f"{behind_s / 60:.0f} min" if behind_s < 6 * 3600 else f"{behind_s / 3600:,.0f} h"
 
 
 def _watch(filled: "Glance", only: str | None, *, as_json: bool) -> None:

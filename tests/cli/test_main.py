@@ -3,6 +3,7 @@ import sys
 
 import click
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from app.cli.main import COMMANDS, cli, run
 from app.cli.options import Options
@@ -90,6 +91,16 @@ def test_an_own_error_is_one_line_and_exit_code_1(monkeypatch: pytest.MonkeyPatc
     failing(monkeypatch, AdminError("no answer from Kafka at h:1"))
     assert run([]) == 1
     assert capsys.readouterr().err == "llm-optimizer: no answer from Kafka at h:1\n"
+
+
+def test_what_a_kafka_client_raises_is_one_line_with_the_next_step(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    failing(monkeypatch, KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)))
+    assert run([]) == 1
+    said = capsys.readouterr().err
+    assert "Topic authorization failed" in said
+    assert "`llm-optimizer doctor`" in said
 
 
 def test_an_unexpected_error_says_how_to_see_more(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

@@ -57,7 +57,7 @@ class Glance:
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="llm-optimizer-")
         try:
-            self._store = SqliteStore(Path(self._folder.name) / "glance.sqlite", self._roles, {})
+            self._store = SqliteStore(Path(self._folder.name) / "glance.sqlite", self._roles, {}, durable=False)
             self._reader = self._subscribed(tail=self._topics)
             self._fill()
         except BaseException:

@@ -22,18 +22,26 @@ BUSY_S = 10.0
 _INSERTS = {row: insert(SQLITE, row) for row in ROWS}
 
 
+CACHE_KB = 65_536
+"""Of a file that is not durable: random ids are then put in their places in memory."""
+
+
 class SqliteStore:
     """The file at ``path``, made when missing. ``roles``: topic -> role; ``about``: what the file must be a copy of
-    (cluster, topic names); a file of anything else, or of another schema, is emptied.
+    (cluster, topic names); a file of anything else, or of another schema, is emptied. Not ``durable``: for a file that
+    goes with its process, which nothing needs to be flushed to the disk for.
     """
 
-    def __init__(self, path: Path, roles: Mapping[str, str], about: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, roles: Mapping[str, str], about: Mapping[str, str], *, durable: bool = True) -> None:
         self._path, self._roles = path, dict(roles)
         self._readers = threading.local()
         self._touched: set[tuple[str, str]] = set()
         self._writing = _connected(path)
         self._writing.execute("PRAGMA journal_mode=WAL")
-        self._writing.execute("PRAGMA synchronous=NORMAL")
+        self._writing.execute(f"PRAGMA synchronous={'NORMAL' if durable else 'OFF'}")
+        if not durable:
+            self._writing.execute(f"PRAGMA cache_size=-{CACHE_KB}")
+            self._writing.execute("PRAGMA wal_autocheckpoint=100000")
         wanted = {"schema": str(VERSION), **about}
         if _about(self._writing) != wanted:
             self._make(wanted)
