@@ -2,7 +2,8 @@
 
 Log time is the append time of the facts records, never a worker's clock. A source is silent while it does not move:
 its marks may still come (a partition without a leader), but they say nothing new. Only time in which somebody spoke
-counts as silence: after an outage of all, the first to speak does not leave the others behind.
+counts as silence: after an outage of all, the first to speak does not leave the others behind; and none of it counts
+before the first event anywhere, since nobody has moved then.
 """
 
 import msgspec
@@ -37,7 +38,8 @@ class Clocks(msgspec.Struct, array_like=True):
 
     def hear(self, fact: Partials, silent_ms: int) -> None:
         """Take the marks of one record; a source counts from the moment the log declares it (O4)."""
-        self.spoken_ms += min(max(0, self.log_ms - self.heard_ms), GAP_MS)
+        if self.spoken_ms or self._begun():
+            self.spoken_ms += min(max(0, self.log_ms - self.heard_ms), GAP_MS)
         self.heard_ms = self.log_ms
         for topic, count in fact.topology.items():
             if f"{topic}-{count - 1}" not in self.sources:
@@ -49,6 +51,9 @@ class Clocks(msgspec.Struct, array_like=True):
         if fact.idle is not None and fact.idle > clock.idle:
             clock.idle, clock.moved_ms = fact.idle, self.spoken_ms
         self._forget_removed(fact.topology, silent_ms)
+
+    def _begun(self) -> bool:
+        return any(max(clock.watermark, clock.idle) > NEVER for clock in self.sources.values())
 
     def _forget_removed(self, topology: dict[str, int], silent_ms: int) -> None:
         """A topic taken out of the settings must not mark every pane incomplete for ever."""

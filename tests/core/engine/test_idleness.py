@@ -140,6 +140,18 @@ def test_an_outage_of_all_leaves_nobody_behind() -> None:
     assert merge.closed == (BASE_S + 90_000) // 60 - 1
 
 
+def test_before_the_first_event_anywhere_nobody_is_silent() -> None:
+    merge = merge_with(900, [])
+    for log_s in range(1_000, 5_000, 2):
+        tell(merge, "a-0", log_s)
+    assert merge.silent(0) == []
+    tell(merge, "a-0", 5_000, watermark=BASE_S + 600)
+    beats(merge, "a-0", 5_002, 5_800, BASE_S + 601)
+    assert merge.closed == facts.NEVER
+    beats(merge, "a-0", 5_800, 5_910, BASE_S + 700)
+    assert merge.closed > facts.NEVER
+
+
 def test_a_topic_taken_out_of_the_settings_stops_marking_closes_incomplete() -> None:
     said: list[dict[str, Any]] = []
     merge = merge_with(900, said)
