@@ -1,6 +1,7 @@
 """Whole services in worlds with nothing to gain: `python -m benchmarks.worlds [--seeds N]`.
 
-Each seed is a service in mode auto for four hours of 250 requests a minute, its row stepped by the product's brain:
+With ``--keep FILE`` what was run is kept, a JSON line each, and counted with what a file already has: many seeds in
+several short runs (``--first``). Each seed is a service in mode auto for four hours of 250 requests a minute, its row stepped by the product's brain:
 trials, weights, savings. Counted: savings called proven at any minute although nothing was saved, and challengers 5 points
 worse (and 40 % cheaper, so tempting) that were admitted.
 """
@@ -9,6 +10,7 @@ import argparse
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -47,6 +49,8 @@ WORSE = {"5 points worse, 40 % cheaper": Case(cost=0.6, quality=-0.05)}
 class End(msgspec.Struct, frozen=True):
     """``proven``: at any minute; ``admitted``: the challenger serves; ``effect``: of sessions at the end."""
 
+    world: str
+    seed: int
     proven: bool
     admitted: bool
     effect: float
@@ -68,7 +72,7 @@ def lived(name: str, seed: int) -> End:
         found = estimate(savings, baseline="old", holdout=document.holdout_share, sticky=True)
         proven, effect = proven or found.proven, found.session_effect or effect
     moved = service.row.incumbent == "new" if case.policy == "single" else False
-    return End(proven, moved, effect)
+    return End(name, seed, proven, moved, effect)
 
 
 def _minute(
@@ -100,24 +104,51 @@ def _minute(
 def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="worlds", description=__doc__)
     parser.add_argument("--seeds", type=int, default=100, help="of each of five worlds with nothing to gain")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--keep", type=Path, default=None, help="a file of what was run, added to")
     given, start = parser.parse_args(words), time.monotonic()
-    say(f"{'world':34} seeds   saving falsely proven   admitted   session effect")
-    ends: list[End] = []
+    kept = _kept(given.keep)
+    known = {(end.world, end.seed) for end in kept}
+    wanted = range(given.first, given.first + given.seeds)
     with ProcessPoolExecutor(2) as pool:
         for name in CASES | WORSE:
-            these = list(pool.map(lived, [name] * given.seeds, range(given.seeds), chunksize=5))
-            ends += these if name in CASES else []
-            proven, admitted = sum(end.proven for end in these), sum(end.admitted for end in these)
-            of_world = f"{100 * proven / len(these):20.1f} %" if name in CASES else " " * 22
-            say(
-                f"{name:34} {len(these):5} {of_world} {100 * admitted / len(these):8.1f} %"
-                f" {np.mean([end.effect for end in these]):14.1f}"
-            )
-    wrong = sum(end.proven for end in ends)
-    share, most = 100 * wrong / len(ends), 100 * upper(wrong, len(ends))
-    say(f"falsely proven {wrong} of {len(ends)} = {share:.2f} % (95 % bound {most:.2f} %; goal <= 3 %)")
+            seeds = [seed for seed in wanted if (name, seed) not in known]
+            ends = list(pool.map(lived, [name] * len(seeds), seeds, chunksize=5))
+            kept += ends
+            _keep(given.keep, ends)
+    _report(kept)
     say(f"a worse arm may be admitted in {100 * STATED:.2f} % of the trials; {time.monotonic() - start:.0f} s")
     return 0
+
+
+def _report(ends: list[End]) -> None:
+    say(f"{'world':34} seeds   saving falsely proven   admitted   session effect")
+    for name in CASES | WORSE:
+        these = [end for end in ends if end.world == name]
+        if not these:
+            continue
+        proven, admitted = sum(end.proven for end in these), sum(end.admitted for end in these)
+        of_world = f"{100 * proven / len(these):20.1f} %" if name in CASES else " " * 22
+        say(
+            f"{name:34} {len(these):5} {of_world} {100 * admitted / len(these):8.1f} %"
+            f" {np.mean([end.effect for end in these]):14.1f}"
+        )
+    without = [end for end in ends if end.world in CASES]
+    wrong = sum(end.proven for end in without)
+    share, most = 100 * wrong / len(without), 100 * upper(wrong, len(without))
+    say(f"falsely proven {wrong} of {len(without)} = {share:.2f} % (95 % bound {most:.2f} %; goal <= 3 %)")
+
+
+def _kept(path: Path | None) -> list[End]:
+    if path is None or not path.exists():
+        return []
+    return [msgspec.json.decode(line, type=End) for line in path.read_bytes().splitlines() if line.strip()]
+
+
+def _keep(path: Path | None, ends: list[End]) -> None:
+    if path is not None:
+        with path.open("ab") as file:
+            file.writelines(msgspec.json.encode(end) + b"\n" for end in ends)
 
 
 if __name__ == "__main__":
