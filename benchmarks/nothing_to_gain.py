@@ -1,9 +1,11 @@
 """Whole services in worlds with nothing to gain: `python -m benchmarks.worlds [--seeds N]`.
 
 With ``--keep FILE`` what was run is kept, a JSON line each, and counted with what a file already has: many seeds in
-several short runs (``--first``). Each seed is a service in mode auto for four hours of 250 requests a minute, its row stepped by the product's brain:
-trials, weights, savings. Counted: savings called proven at any minute although nothing was saved, and challengers 5 points
-worse (and 40 % cheaper, so tempting) that were admitted.
+several short runs (``--first``).
+
+Each seed is a service in mode auto for four hours of 250 requests a minute, its row stepped by the product's brain:
+trials, weights, savings. Counted: savings called proven at any minute although nothing was saved, and challengers 5
+points worse (and 40 % cheaper, so tempting) that were admitted.
 """
 
 import argparse

@@ -107,7 +107,12 @@ def _spread(row: Row, pane: ClosedPane) -> Spread:
 
 
 def _savings(row: Row, pane: ClosedPane) -> Savings:
-    """Savings with this minute's requests, by the probabilities of the version each was answered under."""
+    """Savings with this minute's requests, by the probabilities of the version each was answered under. An incomplete
+    minute proves nothing: who is missing may be one arm's gateway.
+    """
+    if not pane.complete:
+        n = sum(cell.n for key, cell in pane.cells.items() if key.slice != "shadow")
+        return msgspec.structs.replace(row.savings, incomplete=row.savings.incomplete + n)
     versions = {past.version: past.shares for past in row.history if past.shares.holdout > 0}
     sums: dict[tuple[int, str, str], list[Moments]] = {}
     groups: dict[tuple[int, str, str], list[tuple[InGroup, ...]]] = {}
@@ -140,7 +145,9 @@ def _savings(row: Row, pane: ClosedPane) -> Savings:
 
 
 def _quality_kept(row: Row, pane: ClosedPane) -> QualityKept:
-    """Scores of this minute by the probabilities of the version each answer was given under."""
+    """Scores of a complete minute by the probabilities of the version each answer was given under."""
+    if not pane.complete:
+        return row.quality_kept
     versions = {past.version: past.shares for past in row.history if past.shares.holdout > 0}
     channel, judged = row.document.objective.score_channel, list[Judged]()
     for key, cell in sorted(pane.cells.items()):
@@ -177,7 +184,11 @@ def _mean_costs(mix: Mix, known: dict[str, float]) -> dict[tuple[str, str], floa
 
 
 def _off_policy(row: Row, pane: ClosedPane) -> OffPolicy:
-    """Arms beside the incumbent, by the propensities of their versions and the regressions of earlier minutes."""
+    """Arms beside the incumbent in complete minutes, by the propensities of their versions and the regressions of the
+    minutes before.
+    """
+    if not pane.complete:
+        return row.off_policy
     lines = {arm: moments.line[1] for arm, moments in row.savings.arms.items() if moments.n >= FIT_MIN}
     versions = {past.version: past.shares for past in row.history}
     channel = row.document.objective.score_channel
@@ -193,7 +204,13 @@ def _profiles(row: Row, pane: ClosedPane) -> dict[str, Profile]:
             cells.setdefault(arm, []).append(summary.cell)
     channel = row.document.objective.score_channel
     known = {arm: profile for arm, profile in row.profiles.items() if arm in declared}
-    return known | {arm: known.get(arm, Profile()).learned(_sum(cells[arm]), channel) for arm in sorted(cells)}
+    found = {arm: known.get(arm, Profile()).learned(_sum(cells[arm]), channel) for arm in sorted(cells)}
+    promised = row.document.slo.latency_ms
+    if promised is not None:
+        for (arm, _), summary in sorted(pane.arms.items(), key=lambda item: item[0]):
+            if arm in found and summary.histogram:
+                found[arm] = found[arm].timed_by(summary.histogram, promised)
+    return known | found
 
 
 def _sum(parts: list[Cell]) -> Cell:

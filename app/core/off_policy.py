@@ -5,7 +5,9 @@ self-normalised inverse-propensity mean of an arm there is the plain mean of its
 up by their requests: Z = sum n_s (m_a - m_i), with i the incumbent. For cost, m is moved to the stratum's mean of input
 tokens along the regression of earlier minutes, which makes the difference doubly robust (Robins, Rotnitzky, Zhao,
 1994): right when either the propensities or the regression are. Variances are pooled within strata; intervals are
-normal, 95 %, valid for this one look, requests taken as independent. It says what to expect; only the trial judges.
+normal, 95 %, valid for this one look. Requests of a session are alike: the incumbent's residuals, summed by session
+group, say how many times their variance is that of independent requests (Kish, Survey Sampling, 1965), and intervals
+are as much wider. It says what to expect; only the trial judges.
 
 Half-life one day of panes. Units: USD (cost, a ratio in the end), log ms (latency, a ratio in the end), 0-1 (quality,
 errors). The state begins anew with another incumbent.
@@ -16,10 +18,11 @@ from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 
-from app.core.cell import Cell, CellKey, add_cell
+from app.core.cell import SESSION_GROUPS, Cell, CellKey, add_cell
 from app.core.decision import Impact
 from app.core.profile import DECAY
 from app.core.propensity import Shares
+from app.core.stats.clustered import FEWEST
 
 Z95 = 1.959964
 LEAST = 20.0
@@ -45,11 +48,17 @@ class Strata(msgspec.Struct, frozen=True, array_like=True):
 
 
 class OffPolicy(msgspec.Struct, frozen=True, array_like=True):
-    """Strata by arm, in the order of ``METRICS``, against ``incumbent``; ``regressed``: arms with a line of cost."""
+    """Strata by arm, in the order of ``METRICS``, against ``incumbent``; ``regressed``: arms with a line of cost.
+
+    By metric, of the incumbent's requests that belong to sessions: ``sessions``, sums of residuals by session group,
+    and ``squares``, what those sums would vary by if the requests were independent. Both empty without sessions.
+    """
 
     incumbent: str = ""
     arms: dict[str, tuple[Strata, ...]] = {}
     regressed: tuple[str, ...] = ()
+    sessions: tuple[tuple[float, ...], ...] = ()
+    squares: tuple[float, ...] = ()
 
 
 class _Mean(msgspec.Struct, frozen=True):
@@ -72,8 +81,10 @@ def learned(
     """``state`` a pane older. ``versions``: propensities by version; ``slopes``: USD by input token in the minutes
     before; ``declared``: arms that may be kept.
     """
-    kept = state.arms if state.incumbent == incumbent else {}
+    same = state.incumbent == incumbent
+    kept = state.arms if same else {}
     arms = {arm: tuple(_older(strata) for strata in all_) for arm, all_ in kept.items() if arm in declared}
+    residuals: list[_Residuals] = []
     for (version, segment), stratum in _strata(cells):
         shares, base = versions.get(version), stratum.get(incumbent)
         if shares is None or base is None or shares.probability(segment, incumbent) <= 0:
@@ -81,28 +92,45 @@ def learned(
         requests = float(sum(one.n for one in stratum.values()))
         tokens = sum(one.input_tokens for one in stratum.values()) / requests
         theirs = _means(base, slopes.get(incumbent, 0.0), tokens, channel)
+        if base.groups:
+            found = _residuals(base, theirs, slopes.get(incumbent, 0.0), tokens, channel)
+            residuals.append(found)
         for arm, cell in stratum.items():
             if arm != incumbent and arm in declared and shares.probability(segment, arm) > 0:
                 known = arms.get(arm, (Strata(),) * len(METRICS))
                 mine = _means(cell, slopes.get(arm, 0.0), tokens, channel)
                 arms[arm] = tuple(_with(s, requests, m, i) for s, m, i in zip(known, mine, theirs, strict=True))
     regressed = tuple(arm for arm in sorted(arms) if arm in slopes and incumbent in slopes)
-    return OffPolicy(incumbent, arms, regressed)
+    sessions, squares = _clustered((state.sessions, state.squares) if same else ((), ()), residuals)
+    return OffPolicy(incumbent, arms, regressed, sessions, squares)
 
 
 def estimates(state: OffPolicy, arm: str) -> dict[str, Impact]:
     """Arm less incumbent with 95 % intervals, where there is enough: points, or ratios for latency and cost."""
     found: dict[str, Impact] = {}
-    for metric, strata in zip(METRICS, state.arms.get(arm, ()), strict=False):
-        if strata.n < LEAST or min(strata.df) < LEAST / 2 or strata.weight <= 0:
+    for k, (metric, strata) in enumerate(zip(METRICS, state.arms.get(arm, ()), strict=False)):
+        effect = session_effect(state, k)
+        if strata.n < LEAST * effect or min(strata.df) < LEAST / 2 or strata.weight <= 0:
             continue
         moved = strata.z / strata.weight
         square = sum(w / df * s for w, df, s in zip(strata.within, strata.df, strata.spread, strict=True))
-        width = Z95 * math.sqrt(square) / strata.weight
+        width = Z95 * math.sqrt(effect * square) / strata.weight
         shown = _shown(metric, moved, width, strata.level / strata.weight)
         if shown is not None:
             found[metric] = msgspec.structs.replace(shown, n=int(strata.n))
     return found
+
+
+def session_effect(state: OffPolicy, metric: int) -> float:
+    """Requests that tell as much as one independent one of this metric (its place in ``METRICS``), at least 1; infinite
+    while fewer than ``FEWEST`` session groups were seen. 1 without sessions.
+    """
+    if not state.sessions or state.squares[metric] <= 0.0:
+        return 1.0
+    seen = [z for z in state.sessions[metric] if z]
+    if len(seen) < FEWEST:
+        return math.inf
+    return max(1.0, sum(z * z for z in seen) * len(seen) / (len(seen) - 1) / state.squares[metric])
 
 
 def _shown(metric: str, moved: float, width: float, level: float) -> Impact | None:
@@ -158,6 +186,48 @@ def _cost(cell: Cell, slope: float, tokens: float) -> _Mean | None:
 
 def _mean(n: float, total: float, squares: float) -> _Mean | None:
     return _Mean(float(n), total / n, max(0.0, squares - total * total / n)) if n else None
+
+
+_Residuals = tuple[list[dict[int, float]], list[float]]
+"""By metric: sums by session group, and what they would vary by if the requests were independent."""
+
+
+def _residuals(cell: Cell, means: tuple[_Mean | None, ...], slope: float, tokens: float, channel: str) -> _Residuals:
+    """Sums by session group of what the answers of a cell differ by from its means."""
+    sums: list[dict[int, float]] = [{}, {}, {}, {}]
+    inside = [0.0, 0.0, 0.0, 0.0]
+    judged = channel == "judge"
+    for group, own in cell.groups.items():
+        cost = own.cost - slope * (own.input_tokens - own.n * tokens)
+        of_group = (
+            (own.n, cost),
+            (own.n, own.log_latency),
+            (own.scores if judged else 0, own.quality),
+            (own.n, own.errors),
+        )
+        for k, ((n, total), mean) in enumerate(zip(of_group, means, strict=True)):
+            if mean is not None and n:
+                sums[k][group] = total - n * mean.mean
+                inside[k] += n
+    within = [0.0 if m is None else m.within * min(1.0, n / m.n) for m, n in zip(means, inside, strict=True)]
+    return sums, within
+
+
+def _clustered(
+    before: tuple[tuple[tuple[float, ...], ...], tuple[float, ...]], found: list[_Residuals]
+) -> tuple[tuple[tuple[float, ...], ...], tuple[float, ...]]:
+    """The sums of the panes before, a pane older, with those of this one."""
+    sessions, squares = before
+    if not sessions and not found:
+        return (), ()
+    sums = [[DECAY * z for z in metric] for metric in sessions or ((0.0,) * SESSION_GROUPS,) * len(METRICS)]
+    variances = [DECAY * DECAY * v for v in squares or (0.0,) * len(METRICS)]
+    for groups, within in found:
+        for k, of_metric in enumerate(groups):
+            variances[k] += within[k]
+            for group, z in of_metric.items():
+                sums[k][group % SESSION_GROUPS] += z
+    return tuple(map(tuple, sums)), tuple(variances)
 
 
 def _with(strata: Strata, requests: float, mine: _Mean | None, theirs: _Mean | None) -> Strata:

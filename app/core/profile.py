@@ -7,13 +7,15 @@ arm happened to get. Half-life one day of panes with traffic. Units: USD, ms, to
 import msgspec
 
 from app.core.cell import Cell, Waste
+from app.core.sketch import Histogram, bucket
 
 DECAY = 0.5 ** (1 / 1440)
 
 
 class Profile(msgspec.Struct, frozen=True, array_like=True):
     """Decayed sums of one arm. ``limited`` requests had a token limit, ``limits`` and ``written`` are the tokens
-    allowed and written under them; ``truncated`` answers ended at the limit, ``invalid`` ones are not JSON.
+    allowed and written under them; ``truncated`` answers ended at the limit, ``invalid`` ones are not JSON. Of the
+    ``timed`` answers ``within`` came within ``promised_ms``, the promise of the document (0: it makes none).
     """
 
     n: float = 0.0
@@ -31,6 +33,9 @@ class Profile(msgspec.Struct, frozen=True, array_like=True):
     written: float = 0.0
     truncated: float = 0.0
     invalid: float = 0.0
+    within: float = 0.0
+    timed: float = 0.0
+    promised_ms: float = 0.0
 
     def learned(self, cell: Cell, channel: str) -> "Profile":
         """This profile a pane older, with ``cell`` added; quality from one score channel."""
@@ -52,7 +57,26 @@ class Profile(msgspec.Struct, frozen=True, array_like=True):
             waste.truncated,
             waste.invalid,
         )
-        return Profile(*(DECAY * old + add for old, add in zip(msgspec.structs.astuple(self), new, strict=True)))
+        old = msgspec.structs.astuple(self)
+        sums = (DECAY * before + add for before, add in zip(old, new, strict=False))
+        timed = {"within": DECAY * self.within, "timed": DECAY * self.timed, "promised_ms": self.promised_ms}
+        return msgspec.structs.replace(Profile(*sums), **timed)
+
+    def timed_by(self, histogram: Histogram, promised_ms: float) -> "Profile":
+        """With the latencies of a segment of this pane. Another promise than before is counted from nothing."""
+        same = promised_ms == self.promised_ms
+        n = sum(histogram.values())
+        late = sum(count for k, count in histogram.items() if k > bucket(promised_ms))
+        return msgspec.structs.replace(
+            self,
+            within=(self.within if same else 0.0) + n - late,
+            timed=(self.timed if same else 0.0) + n,
+            promised_ms=promised_ms,
+        )
+
+    def share_within(self, promised_ms: float) -> float | None:
+        """Share of the answers that came within ``promised_ms`` (to a percent of it), or None before 20 of them."""
+        return self.within / self.timed if promised_ms == self.promised_ms and self.timed >= 20 else None
 
     @property
     def cost(self) -> float | None:

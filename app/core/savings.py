@@ -106,7 +106,7 @@ class Savings(msgspec.Struct, frozen=True, array_like=True):
     ``guard``: sum of c_b^2 / p_b; ``uncosted``: requests left out because some of their cell had no cost;
     ``in_session``: requests that belonged to a session. ``own_cost``: what judging and shadowing cost (USD).
     ``holdout``: the share when counting began; it fixes the shape of the interval, so a later change cannot move it.
-    ``groups``: Z by session group.
+    ``groups``: Z by session group. ``incomplete``: requests of minutes in which a source was missing, left out.
     """
 
     arms: dict[str, Moments] = {}
@@ -124,6 +124,7 @@ class Savings(msgspec.Struct, frozen=True, array_like=True):
     own_cost: float = 0.0
     holdout: float = 0.0
     groups: Grouped = Grouped()
+    incomplete: int = 0
 
 
 class Estimate(msgspec.Struct, frozen=True):

@@ -162,6 +162,7 @@ def _account(row: Row, now_s: int) -> Result:
         "since": rfc3339(savings.since_s),
         "until": rfc3339(now_s),
         "uncosted": savings.uncosted,
+        "incomplete": savings.incomplete,
         **msgspec.structs.asdict(found),
         "saved_usd": found.saving * (found.requests - found.holdout_requests),
         "quality": msgspec.structs.asdict(quality),

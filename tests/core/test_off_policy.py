@@ -1,18 +1,20 @@
 """The estimate before a trial: right on average where naive means are not, with intervals that hold; sources are said."""
 
+import math
 import random
 from statistics import mean
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
-from app.core.cell import Cell, CellKey, Score
+from app.core.cell import Cell, CellKey, Group, Score
 from app.core.decision import Impact
 from app.core.document import from_object
 from app.core.expected import DOUBLY_ROBUST, INVERSE_PROPENSITY, LEVER, OWN_MEANS, PRICES, expected
 from app.core.levers.lever import Candidate
-from app.core.off_policy import OffPolicy, estimates, learned
+from app.core.off_policy import METRICS, OffPolicy, estimates, learned, session_effect
 from app.core.profile import Profile
 from app.core.propensity import Shares
 from app.core.row import Row
@@ -134,3 +136,42 @@ def test_every_expectation_says_where_it_comes_from() -> None:
     impacts, sources = expected(msgspec.structs.replace(row, off_policy=drawn), idea)
     assert sources["cost"] == DOUBLY_ROBUST and sources["quality"] == INVERSE_PROPENSITY
     assert impacts["cost"].low is not None and impacts["cost"].n == 50
+
+
+def in_sessions(seed: int, panes: int, size: int) -> OffPolicy:
+    """An equal arm; the requests of a session share most of their cost and stay on one arm. ``size`` 1: independent."""
+    rng, state = np.random.default_rng(seed), OffPolicy()
+    shares = {1: Shares(0.0, "big", {"*": {"big": 0.5, "small": 0.5}})}
+    for _ in range(panes):
+        cells: dict[CellKey, Cell] = {}
+        for arm in ("big", "small"):
+            cell = cells[CellKey(arm, "*", "main", 1)] = Cell(quality={"judge": Score()})
+            for group, shared in zip(rng.integers(64, size=100 // size), rng.normal(size=100 // size), strict=True):
+                usd = 0.01 * np.exp(0.5 * shared + 0.1 * rng.normal(size=size))
+                own = cell.groups.setdefault(int(group), Group())
+                own.n, own.cost = own.n + size, own.cost + float(usd.sum())
+                cell.n, cell.cost_n = cell.n + size, cell.cost_n + size
+                cell.cost_usd, cell.cost_sq = cell.cost_usd + float(usd.sum()), cell.cost_sq + float((usd**2).sum())
+        state = learned(state, "big", cells, shares, {}, "judge", ("big", "small"))
+    return state
+
+
+@pytest.mark.simulation
+def test_intervals_are_as_much_wider_as_sessions_tell_less() -> None:
+    alone, together = (
+        [in_sessions(seed, 20, 1) for seed in range(40)],
+        [in_sessions(seed, 20, 10) for seed in range(40)],
+    )
+    assert mean(session_effect(state, 0) for state in alone) == pytest.approx(1.1, abs=0.25)
+    assert 5 < mean(session_effect(state, 0) for state in together) < 12
+    for states in (alone, together):
+        impacts = [estimates(state, "small")["cost"] for state in states]
+        assert mean(i.low <= 0.0 <= i.high for i in impacts if i.low is not None and i.high is not None) >= 0.85
+
+
+def test_a_few_session_groups_say_nothing_of_their_variance() -> None:
+    cell = Cell(n=40, cost_n=40, cost_usd=0.4, cost_sq=0.008, groups={1: Group(n=40, cost=0.4)})
+    cells = {CellKey(arm, "easy", "main", 1): cell for arm in ("big", "small")}
+    state = learned(OffPolicy(), "big", cells, SHARES, {}, "judge", ("big", "small"))
+    assert session_effect(state, METRICS.index("cost")) == math.inf
+    assert "cost" not in estimates(state, "small")

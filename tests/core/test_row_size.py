@@ -33,7 +33,7 @@ SEGMENTS = tuple(f"segment-{i}" for i in range(4))
 PARTS = (*SEGMENTS, "other")
 
 
-COUNTS = frozenset(("n", "errors", "cost_n", "scores", "requests", "scored"))
+COUNTS = frozenset(("n", "errors", "cost_n", "scores", "requests", "scored", "today"))
 
 
 def noisy(value: Any, source: random.Random, *, count: bool = False) -> Any:
@@ -65,7 +65,7 @@ def fullest() -> Row:
                 quality={"judge": Score(128, 96.0, 80.0)}, groups=groups)  # fmt: skip
     trial = observe(open_trial("t" * 32, ARMS[9], ARMS[0], 0, 1), 1, cell, cell)
     trial = observe(trial, 2, cell, cell, complete=False)
-    identity = "0" * 32
+    identity, day = "0" * 32, Budgeting(hours=(0.0,) * 24, today=(0.0,) * 24)
     return Row(
         service="support-chat", document=document, declared=True, incumbent=ARMS[0], admitted=ARMS, version=10**6,
         split=Split(service="support-chat", version=1, decision_id=identity, incumbent=ARMS[0], weights=weights,
@@ -76,16 +76,20 @@ def fullest() -> Row:
         resting={a: Rest(2**31, 5, "its trial stayed undecided") for a in ARMS},
         savings=Savings({a: Moments() for a in ARMS}, groups=grouped),
         history=(Past(10**6, identity, ARMS[0], Shares(0.05, ARMS[0], weights)),) * HISTORY,
-        quality_kept=QualityKept({a: Scores() for a in ARMS}, groups=grouped), budgeting=Budgeting(hours=(0.0,) * 24),
+        quality_kept=QualityKept({a: Scores() for a in ARMS}, groups=grouped), budgeting=msgspec.structs.replace(day, segments=dict.fromkeys(PARTS, day)),
         queue=(Queued(ARMS[1], cause="an order of a person", experiment=identity, actor="somebody@example.com"),) * MAX_QUEUE,
         trial_segments={segment: Pair() for segment in PARTS},
-        off_policy=OffPolicy(ARMS[0], {a: (Strata(),) * len(METRICS) for a in ARMS}, ARMS),
+        off_policy=OffPolicy(
+            ARMS[0], {a: (Strata(),) * len(METRICS) for a in ARMS}, ARMS, ((0.0,) * SESSION_GROUPS,) * 4, (0.0,) * 4
+        ),
     )  # fmt: skip
 
 
 def test_the_fullest_row_of_ten_arms_and_five_segments_stays_inside_its_bound() -> None:
     row = fullest()
-    row = msgspec.structs.replace(noisy(row, random.Random(1)), document=row.document)
+    drawn = noisy(row, random.Random(1))
+    weights = drawn.split.weights  # those in force are those of the split
+    row = msgspec.structs.replace(drawn, document=row.document, weights=weights, decided_weights=weights)
     kept = KeptRow(1 << 40, {f"llm.commands-{i}": 1 << 40 for i in range(12)}, row)
     value = encode_row(kept)
     assert LARGE < len(value) < BOUND < len(msgspec.msgpack.encode(kept))

@@ -99,8 +99,8 @@ def _none(name: str, broken: list[str]) -> Constraint:
 def _promised(row: Row, metrics: Metrics, proposed: Proposed) -> Iterator[Constraint]:
     """The service level objectives: an arm that breaks the promise by itself gets no traffic.
 
-    The share of answers within the promised latency is that of a lognormal law with the arm's mean and the spread of
-    the service's latencies: means are kept of an arm, not its distribution.
+    The share of answers within the promised latency is counted (``Profile.within``). Of an arm without enough answers
+    since the promise was made it is that of a lognormal law with its mean and the spread of the service's latencies.
     """
     slo = row.document.slo
     if slo.availability is not None:
@@ -108,7 +108,10 @@ def _promised(row: Row, metrics: Metrics, proposed: Proposed) -> Iterator[Constr
         answered = None if failed is None else 1 - failed
         yield _held("slo.availability", slo.availability, answered, proposed, least=True)
     if slo.latency_ms is not None:
-        share = _share_within(slo.latency_ms, metrics.get("latency_ms"), row.spread.latency)
+        profile = row.profiles.get(proposed.arm.name)
+        share = None if profile is None else profile.share_within(slo.latency_ms)
+        if share is None:
+            share = _share_within(slo.latency_ms, metrics.get("latency_ms"), row.spread.latency)
         yield _held("slo.latency_share", slo.latency_share, share, proposed, least=True)
 
 

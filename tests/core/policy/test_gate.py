@@ -6,11 +6,13 @@ import msgspec
 import pytest
 
 from app.core.budget import Budgeting, Period
+from app.core.cell import Cell
 from app.core.document import DocumentError, from_object
 from app.core.policy.gate import Gate, gate
 from app.core.policy.view import Action
 from app.core.profile import Profile
 from app.core.row import Row
+from app.core.sketch import bucket
 
 NOW_S = 1_700_000_040
 KNOWN = Profile(
@@ -109,6 +111,14 @@ def test_service_level_objectives_are_held_against_the_arm() -> None:
     late = held(slo={"latency_ms": 900})  # mean 800 ms, log variance .36: 68 % within 900 ms
     assert late.stops[0].name == "slo.latency_share" and late.stops[0].value == pytest.approx(0.690, abs=0.001)
     assert not held(slo={"latency_ms": 5000}).stops
+
+
+def test_a_promised_latency_is_held_against_what_was_counted_where_it_was() -> None:
+    arm = Profile(n=100, latency_ms=80_000.0).timed_by({bucket(500.0): 97, bucket(5000.0): 3}, 900.0)
+    assert arm.share_within(900.0) == 0.97
+    assert arm.share_within(700.0) is None  # another promise than the one that was counted
+    assert arm.learned(Cell(n=1), "judge").share_within(900.0) == pytest.approx(0.97)
+    assert arm.timed_by({bucket(500.0): 10}, 700.0).share_within(700.0) is None  # 10 are too few
 
 
 def test_a_policy_stops_with_message_limit_and_value() -> None:
