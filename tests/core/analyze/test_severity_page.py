@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app.core.analyze import burn, drift, performance
+from app.core.analyze import burn, drift
 from app.core.analyze.finding import FELT, severity_of
+from app.core.analyze.ring_watch import enough
 
 PAGE = (Path(__file__).parents[3] / "docs" / "findings.md").read_text()
 RULES = dict(re.findall(r"^\| (below 1|\d to \d|from 4) \| (.+?) \|$", PAGE, re.MULTILINE))
@@ -37,5 +38,5 @@ def test_the_burn_rates_and_what_is_a_warning_at_most() -> None:
 
 def test_how_many_answers_a_value_of_a_pane_series_stands_for() -> None:
     (lengths, other, percent) = re.findall(r"\((\d+) for lengths, (\d+) for a\s+tolerance of (\d+) %\)", PAGE)[0]
-    assert performance.enough(drift.LENGTH_TOLERANCE) == int(lengths)
-    assert performance.enough(int(percent) / 100) == int(other)
+    assert enough(drift.LENGTH_TOLERANCE) == int(lengths)
+    assert enough(int(percent) / 100) == int(other)
