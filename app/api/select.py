@@ -196,9 +196,10 @@ class Selector:
 
 def _why(split: Split, slice_: str, arm: ArmDefinition) -> str:
     trial = split.trial
+    share = trial.share / len(trial.challengers) if trial else 0.0
     reasons = {
         "holdout": f"{arm.name} is the baseline of the holdout, which proves what is saved",
-        "trial": f"{arm.name} is on trial with {trial.share:.0%} of the traffic" if trial else "",
+        "trial": f"{arm.name} is on trial with {share:.0%} of the traffic" if trial else "",
         "control": f"{arm.name} is the control of the trial of {trial.arm}" if trial else "",
     }
     return reasons.get(slice_) or f"{arm.name} serves by version {split.version} of the split"

@@ -11,7 +11,7 @@ from app.core.modes import first_share
 from app.core.outputs import Output
 from app.core.policy.gate import gate
 from app.core.reasons import opening, reasoned
-from app.core.row import Answerer, Row
+from app.core.row import Answerer, Proposal, Row
 
 Result = tuple[Row, list[Output]]
 
@@ -42,4 +42,22 @@ def allow_proposal(row: Row, now_s: int, by: Answerer, trigger: Trigger, actor: 
     why = reasoned(why, proposal.strategy, proposal.idea, cause)
     if held.stops:
         return proposals.forbidden(row, now_s, why, held)
-    return rollout.open_trial(row, now_s, arm, why, proposal.experiment)
+    row, refused, rivals = _still_allowed(row, now_s, proposal, trigger)
+    row, said = rollout.open_trial(row, now_s, arm, why, proposal.experiment, rivals)
+    return row, [*refused, *said]
+
+
+def _still_allowed(
+    row: Row, now_s: int, proposal: Proposal, trigger: Trigger
+) -> tuple[Row, list[Output], tuple[str, ...]]:
+    """The other arms of the proposal, without those that something forbids by now: these are refused."""
+    said, kept = list[Output](), list[str]()
+    for arm in proposal.rivals:
+        held = gate(row, "open-trial", arm, first_share(row.document.trial), now_s)
+        if not held.stops:
+            kept.append(arm)
+            continue
+        why = opening(row, arm, {}, (), trigger, constraints=held.constraints)
+        row, refusal = proposals.forbidden(row, now_s, why, held)
+        said += refusal
+    return row, said, tuple(kept)

@@ -23,12 +23,12 @@ from app.core.decision import (
 )
 from app.core.explain import rationale
 from app.core.ids import stable_id
-from app.core.modes import progression
+from app.core.modes import contest_shares, progression
 from app.core.outputs import SPLIT, Output
 from app.core.propensity import shares_of
 from app.core.row import HISTORY, Past, Row
 from app.core.split import Split, TrialSlice
-from app.core.trial import with_version
+from app.core.trial import Trial, with_version
 from app.core.verify import Watch
 
 
@@ -55,7 +55,7 @@ def split_of(row: Row, version: int, decision_id: str, now_s: int) -> Split:
     document, trial = row.document, row.trial
     slice_ = None
     if trial is not None:
-        slice_ = TrialSlice(trial.id, trial.arm, trial.control_arm, *trial.slices, mirrored=trial.mirrored)
+        slice_ = _slice(row, trial)
     weights = row.weights if document.policy == "mix" and row.weights else {"*": {row.incumbent: 1.0}}
     return Split(
         service=row.service,
@@ -75,6 +75,13 @@ def split_of(row: Row, version: int, decision_id: str, now_s: int) -> Split:
     )
 
 
+def _slice(row: Row, trial: Trial) -> TrialSlice:
+    if not row.contest:
+        return TrialSlice(trial.id, trial.arm, trial.control_arm, *trial.slices, mirrored=trial.mirrored)
+    arms = tuple(one.arm for one in row.challengers)
+    return TrialSlice(trial.id, trial.arm, trial.control_arm, *contest_shares(row.document.trial, len(arms)), arms=arms)
+
+
 def publish(row: Row, now_s: int, why: Why) -> tuple[Row, list[Output]]:
     """A new version of ``row``'s split with its decision; the watch on the version before ends."""
     identity = said.decision_id(row.service, row.version + 1, why.action, now_s)
@@ -85,6 +92,7 @@ def publish(row: Row, now_s: int, why: Why) -> tuple[Row, list[Output]]:
         version=split.version,
         split=split,
         trial=with_version(row.trial, split.version) if row.trial is not None else None,
+        contest=tuple(with_version(one, split.version) for one in row.contest),
         watch=watch,
         cycle=row.cycle + 1,
         history=_remembered(row, split),
@@ -105,7 +113,10 @@ def publish_quietly(row: Row, now_s: int) -> tuple[Row, list[Output]]:
     split = split_of(row, row.version + 1, identity, now_s)
     trial = with_version(row.trial, split.version) if row.trial is not None else None
     history = _remembered(row, split)
-    row = msgspec.structs.replace(row, version=split.version, split=split, trial=trial, history=history)
+    contest = tuple(with_version(one, split.version) for one in row.contest)
+    row = msgspec.structs.replace(
+        row, version=split.version, split=split, trial=trial, contest=contest, history=history
+    )
     return row, [split_output(split, now_s)]
 
 
@@ -197,6 +208,7 @@ def _facts(split: Split | None) -> dict[str, Any]:
             "trial.share": split.trial.share,
             "control.share": split.trial.control_share,
         }
+        facts |= {"trial.arms": split.trial.arms} if split.trial.arms else {}
     if split.frozen:
         facts["frozen"] = True
     if any(len(weights) > 1 for weights in split.weights.values()):

@@ -17,6 +17,7 @@ Status = Literal["proposed", "decided", "refused"]
 Action = Literal[
     "open-trial",
     "next-step",
+    "drop-arm",
     "hold",
     "admit",
     "promote",

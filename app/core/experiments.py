@@ -1,8 +1,9 @@
-"""Experiments that a person orders: k arms against the incumbent, one trial after the other.
+"""Experiments that a person orders: k arms against the incumbent, together or one trial after the other.
 
-Each arm waits its turn in the queue and has a whole trial against whoever serves then, so the last winner is the best.
-All trials of an experiment together err at most ``alpha``: each gets alpha / k (Bonferroni; valid under any dependence,
-and no arm is compared on traffic that a bandit steers).
+Together where the gateway says that it draws slices and the rollout is a canary: ``app.core.contest``. Else each arm
+waits its turn in the queue and has a whole trial against whoever serves then, so the last winner is the best. In both
+cases all arms of an experiment together err at most ``alpha``: each gets alpha / k (Bonferroni; valid under any
+dependence, and no arm is compared on traffic that a bandit steers).
 """
 
 from typing import Any, Literal
@@ -18,6 +19,8 @@ from app.core.queue import Experiment, Queued, Tried, joined, without
 from app.core.row import Row
 from app.core.trial import Guardrails, Trial
 
+MAX_TOGETHER = 4
+"""Challengers of one trial: each adds up to 6 kB to a row; further ones have their turn after it."""
 Result = tuple[Row, list[Output]]
 Status = Literal["completed", "aborted"]
 
@@ -53,6 +56,12 @@ def stop(row: Row, identity: str, now_s: int) -> Result:
     return row, [_completed(row, one, "aborted", now_s)]
 
 
+def together(row: Row) -> bool:
+    """Whether several challengers can share the trial slice."""
+    able = row.capabilities
+    return "slices" in able and "single_challenger" not in able and row.document.trial.mode == "canary"
+
+
 def shared(guardrails: Guardrails, row: Row) -> Guardrails:
     """The guardrails of the open trial: the error of an experiment is shared by its arms."""
     one = next((e for e in row.experiments if e.id == row.trial_experiment), None)
@@ -65,9 +74,11 @@ def settled(before: Row, row: Row, now_s: int) -> Result:
     """What a step that ended a trial, or the last turn of an experiment, means for the experiments of the row."""
     if not row.experiments:
         return row, []
-    ended = before.trial
-    if ended is not None and before.trial_experiment and (row.trial is None or row.trial.id != ended.id):
-        row = _noted(row, before.trial_experiment, ended)
+    if before.trial_experiment:
+        stay = {(one.id, one.arm) for one in row.challengers}
+        for ended in before.challengers:
+            if (ended.id, ended.arm) not in stay:
+                row = _noted(row, before.trial_experiment, ended)
     said: list[Output] = []
     for one in row.experiments:
         waits = any(turn.experiment == one.id for turn in row.queue)
@@ -86,7 +97,9 @@ def _noted(row: Row, identity: str, ended: Trial) -> Row:
         for one in row.experiments
     )
     open_ = row.trial_experiment if row.trial is not None else ""
-    return msgspec.structs.replace(row, experiments=experiments, trial_experiment=open_ if open_ != identity else "")
+    goes_on = row.trial is not None and row.trial.id == ended.id
+    left = open_ if goes_on or open_ != identity else ""
+    return msgspec.structs.replace(row, experiments=experiments, trial_experiment=left)
 
 
 def _left(row: Row, one: Experiment) -> Row:

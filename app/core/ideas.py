@@ -95,8 +95,8 @@ def retired(row: Row) -> Row:
 def _needed(row: Row) -> frozenset[str]:
     """Arms that must stay: they serve, are on trial or proposed, are the holdout's, or served last."""
     before = next((past.incumbent for past in reversed(row.history) if past.incumbent != row.incumbent), "")
-    trial = (row.trial.arm, row.trial.control_arm) if row.trial is not None else ()
-    proposed = (row.proposal.arm,) if row.proposal is not None else ()
+    trial = tuple(arm for one in row.challengers for arm in (one.arm, one.control_arm))
+    proposed = (row.proposal.arm, *row.proposal.rivals) if row.proposal is not None else ()
     return frozenset((*row.serving, *trial, *proposed, row.document.baseline, before))
 
 

@@ -48,6 +48,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     experiments: tuple[Experiment, ...] = ()
     trial_experiment: str = ""
     trial_segments: BySegment = {}
+    contest: tuple[Trial, ...] = ()
     version: int = 0
     cycle: int = 0
 

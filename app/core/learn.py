@@ -39,7 +39,8 @@ def learned(row: Row, pane: ClosedPane) -> Row:
     return msgspec.structs.replace(
         row,
         profiles=_profiles(row, pane),
-        trial=_trial(row, pane),
+        trial=_trial(row, row.trial, pane) if row.trial is not None else None,
+        contest=tuple(_trial(row, one, pane) for one in row.contest),
         savings=_savings(row, pane),
         off_policy=_off_policy(row, pane),
         quality_kept=_quality_kept(row, pane),
@@ -62,11 +63,8 @@ def _grown(row: Row, pane: ClosedPane) -> Row:
     return msgspec.structs.replace(row, document=document, incumbent=document.incumbent)
 
 
-def _trial(row: Row, pane: ClosedPane) -> Trial | None:
-    """The open trial with this minute's trial and control cells (or shadow and control), of its own versions only."""
-    trial = row.trial
-    if trial is None:
-        return None
+def _trial(row: Row, trial: Trial, pane: ClosedPane) -> Trial:
+    """An open trial with this minute's trial and control cells (or shadow and control), of its own versions only."""
     tried, control, slice_ = Cell(), Cell(), "shadow" if trial.mirrored else "trial"
     for key, cell in pane.cells.items():
         if covers(trial, key.version):

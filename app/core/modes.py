@@ -52,6 +52,12 @@ def first_share(plan: TrialPlan) -> float:
     return 0.0 if plan.mode == "shadow" else steps_of(plan, plan.mode)[0]
 
 
+def contest_shares(plan: TrialPlan, arms: int) -> tuple[float, float]:
+    """(trial, control) shares where ``arms`` challengers and the control have equal parts."""
+    part = plan.contest_percent / 100 / (arms + 1)
+    return round(arms * part, 9), round(part, 9)
+
+
 def baked(guardrails: Guardrails, trial: Trial, plan: TrialPlan) -> Guardrails:
     """The guardrails of the present step: a bake lasts longer than a step, in complete minutes."""
     if trial.mode not in ("blue-green", "immediate") or not trial.last_step:
@@ -59,13 +65,13 @@ def baked(guardrails: Guardrails, trial: Trial, plan: TrialPlan) -> Guardrails:
     return guardrails.lasting(plan.bake_minutes)
 
 
-def stages(plan: TrialPlan) -> tuple[Stage, ...]:
-    """What the trial will go through, for the forecast of its length."""
+def stages(plan: TrialPlan, arms: int = 1) -> tuple[Stage, ...]:
+    """What the trial will go through, for the forecast of its length. ``arms`` challengers begin together."""
     share = plan.shadow_percent / 100
     first = (Stage(share, share, admission=False, minutes=plan.step_minutes_min),) if plan.mode == "shadow" else ()
     steps = steps_of(plan, plan.mode)
     judged = plan.mode in ("blue-green", "immediate")
-    later = (
+    later = tuple(
         Stage(
             *shares(step),
             admission=judged or step == steps[-1],
@@ -74,4 +80,8 @@ def stages(plan: TrialPlan) -> tuple[Stage, ...]:
         )
         for step in steps
     )
+    if arms > 1:
+        _, part = contest_shares(plan, arms)
+        first = (Stage(part, part, admission=False, minutes=plan.step_minutes_min),)
+        later = later[1:] or later
     return (*first, *later)

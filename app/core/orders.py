@@ -154,7 +154,7 @@ def _configure(row: Row, order: Order, now_s: int) -> Result:
 
 def _touches(row: Row, document: ServiceDocument) -> bool:
     """Whether a new document changes an arm of the open trial."""
-    names = (row.trial.arm, row.trial.control_arm) if row.trial is not None else ()
+    names = [name for one in row.challengers for name in (one.arm, one.control_arm)]
     return any(document.arm(name) != row.document.arm(name) for name in names)
 
 
@@ -232,6 +232,9 @@ def _violated(violation: Violation) -> Constraint:
 
 def _promote(row: Row, order: Order, now_s: int) -> Result:
     _open_trial_named(row, order.command, "promote")
+    if row.contest:
+        on_trial = ", ".join(one.arm for one in row.challengers)
+        raise CommandError(f"{row.service}: {on_trial} are on trial together: wait until one is left, or abort")
     if (forbidden := ruling.forbids(row, now_s)) is not None:
         raise CommandError(f"{row.service}: a rule of its document forbids it, change the document first: {forbidden}")
     return rollout.promote(row, now_s, _why(order.command, "promote", "ordered without a verdict (not judged)"))

@@ -27,9 +27,11 @@ def propose(
     best: Candidate,
     why: Why,
     experiment: str = "",
+    rivals: tuple[str, ...] = (),
 ) -> Result:
-    """Ask for a trial of ``best`` for the reasons in ``why``. What a policy service was asked stays as it is until it
-    has answered.
+    """Ask for a trial of ``best`` (and ``rivals``, together) for the reasons in ``why``.
+
+    What a policy service was asked stays as it is until it has answered.
     """
     known = row.proposal
     if known is not None and (known.arm == best.arm or "policy" in known.waits):
@@ -49,6 +51,7 @@ def propose(
         strategy=why.strategy,
         idea=best.why,
         experiment=experiment,
+        rivals=rivals,
     )
     row = msgspec.structs.replace(row, proposal=proposal, cycle=row.cycle + 1)
     why = msgspec.structs.replace(why, evidence={**why.evidence, "waits_for": waits}, valid_for_s=deadline_s - now_s)

@@ -22,11 +22,13 @@ def opening(
     trigger: Trigger,
     actor: str = "",
     constraints: tuple[Constraint, ...] = (),
+    *,
     inputs: dict[str, Any] | None = None,
+    arms: int = 1,
 ) -> Why:
     """Why ``arm`` is tried: what is known of it and of the incumbent, what is expected, what else was looked at.
 
-    ``inputs``: what the rules read (``inputs_of``), where they chose.
+    ``inputs``: what the rules read (``inputs_of``), where they chose. ``arms``: how many are tried together.
     """
     return Why(
         action="open-trial",
@@ -41,7 +43,7 @@ def opening(
         impact=expected,
         constraints=constraints,
         alternatives=alternatives,
-        expected_minutes=_expected_minutes(row),
+        expected_minutes=_expected_minutes(row, arms),
     )
 
 
@@ -52,10 +54,10 @@ def reasoned(why: Why, strategy: Strategy, idea: str, cause: str) -> Why:
     return msgspec.structs.replace(why, strategy=ruled, evidence={**why.evidence, **told})
 
 
-def _expected_minutes(row: Row) -> float | None:
+def _expected_minutes(row: Row, arms: int) -> float | None:
     """How long the trial should take at the present traffic, or None without any."""
     outside = row.requests_per_minute * (1 - row.document.holdout_share)
-    return expected_minutes(guardrails_of(row.document), outside, row.spread, modes.stages(row.document.trial))
+    return expected_minutes(guardrails_of(row.document), outside, row.spread, modes.stages(row.document.trial, arms))
 
 
 def guardrails_of(document: ServiceDocument) -> Guardrails:

@@ -50,11 +50,14 @@ def to_finding(row: Row, heard: Heard, now_s: int) -> Result:
     """An open finding about the arm on trial, the incumbent, or all."""
     if heard.status != "open":
         return row, []
-    trial = row.trial is not None and (heard.arm == row.trial.arm or (heard.arm == EVERY and not row.trial.mirrored))
+    on_trial = [one.arm for one in row.challengers]
+    trial = heard.arm in on_trial or (heard.arm == EVERY and row.trial is not None and not row.trial.mirrored)
     incumbent = heard.arm in (EVERY, row.incumbent)
     other = backup.backup_of(row, now_s) if row.document.mode == "auto" and row.may_change else ""
     cause = f"{heard.severity} finding {heard.finding_id}: {heard.detail}"
     match response(heard.severity, trial=trial, incumbent=incumbent, backup=bool(other)):
+        case "roll-back" if row.contest and heard.arm in on_trial:
+            return _dropped(row, now_s, heard.arm, cause)
         case "roll-back":
             return rollout.roll_back(row, now_s, "threshold", cause)
         case "route-to-backup":
@@ -86,6 +89,14 @@ def _optimized(row: Row, now_s: int, need: Need, trigger: Trigger, cause: str) -
     if row.trial is not None or row.proposal is not None:
         return turns.waiting(row, Queued(need=need, trigger=trigger, cause=cause, since_s=now_s)), []
     return search.look(row, now_s, trigger, need, cause)
+
+
+def _dropped(row: Row, now_s: int, arm: str, cause: str) -> Result:
+    """One of several challengers fails critically: it leaves, the others stay."""
+    left = tuple(one.arm for one in row.challengers if one.arm != arm)
+    evidence = {"challenger": arm, "incumbent": row.incumbent, "cause": cause, "dropped": {arm: cause}, "left": left}
+    why = Why(action="drop-arm", trigger="threshold", strategy="threshold", evidence=evidence, confidence=1.0)
+    return rollout.drop(row, now_s, why, {arm: cause})
 
 
 def _recalibrated(row: Row, now_s: int, cause: str) -> Result:

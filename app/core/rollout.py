@@ -16,16 +16,20 @@ from app.core.outputs import Output
 from app.core.reasons import realised
 from app.core.resting import rested
 from app.core.row import Row
+from app.core.trial import Trial
 
 Result = tuple[Row, list[Output]]
 
 
-def open_trial(row: Row, now_s: int, arm: str, why: Why, experiment: str = "") -> Result:
-    """The first step of a trial of ``arm`` against the incumbent."""
+def open_trial(row: Row, now_s: int, arm: str, why: Why, experiment: str = "", rivals: tuple[str, ...] = ()) -> Result:
+    """The first step of a trial of ``arm`` (and ``rivals``, together) against the incumbent."""
     identity = stable_id("trial", row.service, row.version + 1, arm)
-    trial = modes.opened(row.document.trial, identity, arm, row.incumbent, now_s // 60, row.version + 1)
+    trial, *contest = (
+        modes.opened(row.document.trial, identity, one, row.incumbent, now_s // 60, row.version + 1)
+        for one in (arm, *rivals)
+    )
     row = msgspec.structs.replace(row, trial=trial, proposal=None, trial_experiment=experiment, trial_segments={})
-    row = msgspec.structs.replace(row, trial_expected=why.impact)
+    row = msgspec.structs.replace(row, trial_expected=why.impact, contest=tuple(contest))
     row, said = change.publish(row, now_s, why)
     return msgspec.structs.replace(row, trial_decision=row.split.decision_id if row.split else ""), said
 
@@ -42,6 +46,33 @@ def next_step(row: Row, now_s: int, why: Why) -> Result:
     else:
         grown = trials.next_step(trial, minute, version)
     return change.publish(msgspec.structs.replace(row, trial=grown), now_s, why)
+
+
+def drop(row: Row, now_s: int, why: Why, rests: dict[str, str]) -> Result:
+    """Some of several challengers leave, for these reasons ("" for one that a rule made rest already); the others share
+    what they had. Somebody is left.
+    """
+    version = row.version + 1
+    left = [trials.reshared(one, version) for one in row.challengers if one.arm not in rests]
+    segments = row.trial_segments if row.trial is not None and row.trial.arm not in rests else {}
+    row = msgspec.structs.replace(row, trial=left[0], contest=tuple(left[1:]), trial_segments=segments)
+    return change.publish(_resting(row, now_s, rests), now_s, why)
+
+
+def choose(row: Row, now_s: int, why: Why, winner: Trial, rests: dict[str, str]) -> Result:
+    """``winner`` of several challengers goes on alone, a step higher where there is one; the others rest."""
+    minute, version = now_s // 60, row.version + 1
+    segments = row.trial_segments if row.trial is not None and row.trial.arm == winner.arm else {}
+    grown = trials.reshared(winner, version) if winner.last_step else trials.next_step(winner, minute, version)
+    row = msgspec.structs.replace(row, trial=grown, contest=(), trial_segments=segments)
+    return change.publish(_resting(row, now_s, rests), now_s, why)
+
+
+def _resting(row: Row, now_s: int, rests: dict[str, str]) -> Row:
+    for arm, reason in rests.items():
+        if reason:
+            row = msgspec.structs.replace(row, resting=rested(row, arm, now_s, reason))
+    return row
 
 
 def promote(row: Row, now_s: int, why: Why) -> Result:
@@ -68,14 +99,16 @@ def roll_back(row: Row, now_s: int, trigger: Trigger, cause: str) -> Result:
     return end(row, now_s, why, rest=cause)
 
 
-def end(row: Row, now_s: int, why: Why, *, rest: str = "") -> Result:
-    """The trial is taken back. ``rest``: why its arm lost, and rests; "": it did not lose."""
+def end(row: Row, now_s: int, why: Why, *, rest: str = "", rests: dict[str, str] | None = None) -> Result:
+    """The trial is taken back. ``rest``: why its arm lost, and rests; "": it did not lose. ``rests``: the same for each
+    of several arms.
+    """
     trial = row.trial
     if trial is None:
         return row, []
     ended = outcome(row, now_s, outputs.ROLLED_BACK)
-    resting = rested(row, trial.arm, now_s, rest) if rest else row.resting
-    row = closed(msgspec.structs.replace(row, resting=resting), now_s)
+    reasons = dict.fromkeys((one.arm for one in row.challengers), rest) if rests is None else rests
+    row = closed(_resting(row, now_s, reasons), now_s)
     evidence = {"challenger": trial.arm, "incumbent": trial.control_arm, **why.evidence}
     evidence |= {"mirrored": True} if trial.mirrored else {}
     row, said = change.publish(row, now_s, msgspec.structs.replace(why, evidence=evidence))
@@ -106,7 +139,7 @@ def outcome(row: Row, now_s: int, type_: str) -> Callable[[Row], Output]:
 def closed(row: Row, now_s: int) -> Row:
     """``row`` without its trial; the cooldown begins."""
     return msgspec.structs.replace(
-        row, trial=None, trial_decision="", trial_expected={}, cooldown_s=cooldown(row, now_s)
+        row, trial=None, contest=(), trial_decision="", trial_expected={}, cooldown_s=cooldown(row, now_s)
     )
 
 

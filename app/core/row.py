@@ -42,7 +42,7 @@ class Proposal(msgspec.Struct, frozen=True, array_like=True):
     """A trial of ``arm`` waiting until ``deadline_s`` for a person (mode approve), a policy service, or both.
 
     ``waits`` names who has not answered; ``person_deadline_s`` follows once the policy service has. ``strategy``,
-    ``idea`` and ``experiment``: where it comes from.
+    ``idea`` and ``experiment``: where it comes from. ``rivals``: arms to be tried together with it.
     """
 
     decision_id: str
@@ -55,6 +55,7 @@ class Proposal(msgspec.Struct, frozen=True, array_like=True):
     strategy: Strategy = "cost-performance"
     idea: str = ""
     experiment: str = ""
+    rivals: tuple[str, ...] = ()
 
 
 class Rest(msgspec.Struct, frozen=True, array_like=True):
@@ -87,6 +88,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     decision that published the split in force. ``queue``: what waits for its turn, ``refused`` what found no place;
     ``trial_expected``: what the decision that opened the trial expected; ``trial_segments``: scores of
     the open trial by segment; ``trial_experiment``: the one of ``experiments`` the open trial belongs to.
+    ``contest``: the other challengers, where several are on trial together (``app.core.contest``).
     ``capabilities``: what the gateway last said it can do (``ports.Capability``); empty: it never said.
     """
 
@@ -129,6 +131,12 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     trial_expected: dict[str, Impact] = {}
     off_policy: OffPolicy = OffPolicy()
     capabilities: tuple[str, ...] = ()
+    contest: tuple[Trial, ...] = ()
+
+    @property
+    def challengers(self) -> tuple[Trial, ...]:
+        """Every challenger on trial, the first one first; usually one or none."""
+        return (self.trial, *self.contest) if self.trial is not None else ()
 
     @property
     def may_change(self) -> bool:

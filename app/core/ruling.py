@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from app.core import proposals, rollout, so_far
+from app.core import contest_ruling, proposals, rollout, so_far
 from app.core.by_segment import differences, harmed, stratified
 from app.core.change import Why
 from app.core.explain.wording import failed
@@ -30,6 +30,8 @@ def judge(row: Row, now_s: int) -> Result:
     trial = row.trial
     if trial is None:
         return row, []
+    if row.contest:
+        return contest_ruling.judge(row, now_s)
     asked = inputs_of(row, now_s, "time")
     row, verdict = looked(row, so_far.verdict(row, trial, now_s))
     if verdict.kind == "harm":

@@ -4,6 +4,7 @@ What forbids a change is ``policy.gate``, what asks for an answer from outside `
 ``rollout``.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -64,10 +65,33 @@ def look_at(row: Row, now_s: int, turn: Queued) -> Result:
     return row, [*refused, *said]
 
 
-def _begin(row: Row, now_s: int, best: Candidate, why: Why, experiment: str = "") -> Result:
+def look_at_all(row: Row, now_s: int, turns: Sequence[Queued]) -> Result:
+    """One trial of several arms of an experiment, without those that cannot be tried any more or are forbidden."""
+    usable = [turn for turn in turns if row.document.arm(turn.arm) is not None and turn.arm not in row.serving]
+    if not usable:
+        return row, []
+    turn = usable[0]
+    candidates = [expected_of(row, one.arm, now_s) for one in usable]
+    row, refused, kept = _validated(row, candidates, now_s, turn.trigger, {})
+    if not kept:
+        return row, refused
+    (first, held), *others = kept
+    impact, sources = expected(row, first)
+    arms = tuple(candidate.arm for candidate, _ in kept)
+    evidence = {"expected_from": sources, "challengers": arms}
+    why = opening(row, first.arm, impact, (), turn.trigger, turn.actor, held, inputs=evidence, arms=len(arms))
+    why = reasoned(why, "prompt-testing", "", turn.cause)
+    rivals = tuple(candidate.arm for candidate, _ in others)
+    row, said = _begin(row, now_s, first, why, turn.experiment, rivals)
+    return row, [*refused, *said]
+
+
+def _begin(
+    row: Row, now_s: int, best: Candidate, why: Why, experiment: str = "", rivals: tuple[str, ...] = ()
+) -> Result:
     if row.document.mode == "auto" and not row.document.remote_policy.required:
-        return rollout.open_trial(row, now_s, best.arm, why, experiment)
-    return proposals.propose(row, now_s, best, why, experiment)
+        return rollout.open_trial(row, now_s, best.arm, why, experiment, rivals)
+    return proposals.propose(row, now_s, best, why, experiment, rivals)
 
 
 def _nothing(row: Row, now_s: int, trigger: Trigger, need: Need, cause: str, others: list[Alternative]) -> Result:

@@ -180,6 +180,17 @@ def next_step(trial: Trial, minute: int, version: int) -> Trial:
     )
 
 
+def reshared(trial: Trial, version: int) -> Trial:
+    """The same step under a split that shares it otherwise: blocks end here, because the shares change."""
+    return msgspec.structs.replace(
+        trial,
+        versions=(*trial.versions, version),
+        last_version=max(version, trial.last_version),
+        evidence=_close_all(trial.evidence),
+        doubtful=None if trial.doubtful is None else _close_all(trial.doubtful),
+    )
+
+
 def observe(
     trial: Trial, minute: int, trial_cell: Cell, control_cell: Cell, *, complete: bool = True, channel: str = "judge"
 ) -> Trial:

@@ -3,6 +3,7 @@
 import msgspec
 
 from app.core import search
+from app.core.experiments import MAX_TOGETHER, together
 from app.core.outputs import Output
 from app.core.queue import Queued, joined
 from app.core.row import Row
@@ -19,10 +20,17 @@ def waiting(row: Row, turn: Queued) -> Row:
 
 
 def take(row: Row, now_s: int) -> Result:
-    """The first turn of the queue: its arm is tried, or what mends its need is looked for."""
+    """The first turn of the queue: its arm is tried (others of its experiment with it, where the gateway can), or what
+    mends its need is looked for.
+    """
     if not row.queue:
         return row, []
     turn, *rest = row.queue
+    group = tuple(one for one in row.queue if one.arm and one.experiment == turn.experiment)
+    if turn.arm and turn.experiment and len(group) > 1 and together(row):
+        group = group[:MAX_TOGETHER]
+        row = msgspec.structs.replace(row, queue=tuple(one for one in row.queue if one not in group))
+        return search.look_at_all(row, now_s, group)
     row = msgspec.structs.replace(row, queue=tuple(rest))
     if not turn.arm:
         return search.look(row, now_s, turn.trigger, turn.need, turn.cause)

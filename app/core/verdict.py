@@ -149,21 +149,36 @@ def _shown(metric: str, estimate: float, below: float, above: float) -> Interval
     return Interval(metric, unit(estimate), low, high)
 
 
+def reward_p(evidence: Evidence, objective: Objective, guardrails: Guardrails) -> float:
+    """Always-valid p-value of "the reward is the same", two-sided, by the mixture of ``guardrails``; 1 without data."""
+    moved = _reward(evidence, objective)
+    if moved is None:
+        return 1.0
+    return p_value(moved.estimate, moved.n, moved.variance, guardrails.alpha, guardrails.n_star)
+
+
 def reward_interval(evidence: Evidence, objective: Objective, guardrails: Guardrails) -> Interval | None:
     """Two-sided interval of the reward difference at ``alpha``; None while a component that counts has no data.
 
     The composite is of means, its component variances are added (STATISTICS 3); ``n`` is the smallest component's.
     """
+    moved = _reward(evidence, objective)
+    if moved is None:
+        return None
+    width = half_width(moved.n, moved.variance, guardrails.alpha, guardrails.n_star, df=moved.df)
+    quality = close(evidence.quality)
+    counts = (quality.trial.n, quality.control.n) if objective.quality else (0, 0)
+    return Interval("reward", moved.estimate, moved.estimate - width, moved.estimate + width, moved.n, *counts)
+
+
+def _reward(evidence: Evidence, objective: Objective) -> Difference | None:
     parts = [(slope, moved) for slope, moved in _components(evidence, objective) if slope]
     if any(moved.n <= 0.0 or not math.isfinite(moved.variance) for _, moved in parts) or not parts:
         return None
     estimate = sum(slope * moved.estimate for slope, moved in parts)
     square_error = sum(slope * slope * moved.variance / moved.n for slope, moved in parts)
     n, df = min(moved.n for _, moved in parts), min(moved.df for _, moved in parts)
-    width = half_width(n, square_error * n, guardrails.alpha, guardrails.n_star, df=df)
-    quality = close(evidence.quality)
-    counts = (quality.trial.n, quality.control.n) if objective.quality else (0, 0)
-    return Interval("reward", estimate, estimate - width, estimate + width, n, *counts)
+    return Difference(estimate, square_error * n, n, df)
 
 
 def _components(evidence: Evidence, objective: Objective) -> list[tuple[float, Difference]]:

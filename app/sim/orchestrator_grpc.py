@@ -22,6 +22,12 @@ MAX_MESSAGE_BYTES = 1 << 20
 RETRY_AFTER_S = 1
 
 
+def _strategy(split: Split) -> pb.DeploymentStrategy:
+    if split.trial is None:
+        return pb.IMMEDIATE
+    return pb.SHADOW if split.trial.mirrored else pb.CANARY
+
+
 class ActuatorServicer(pb_grpc.OptimizationActuatorServicer):
     """Answers for ``state``, with its faults. ``token``: required as bearer when set."""
 
@@ -47,7 +53,7 @@ class ActuatorServicer(pb_grpc.OptimizationActuatorServicer):
         return pb.ConfigurationResponse(
             service_id=request.service_id,
             configuration=update.configuration,
-            strategy=pb.CANARY if held.split.trial else pb.IMMEDIATE,
+            strategy=_strategy(held.split),
             rollout_percentage=round(update.deployment.initial_percentage),
             version=held.split.version,
             etag=held.etag,

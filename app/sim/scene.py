@@ -69,7 +69,10 @@ def trial_line(split: Split | None) -> str:
     if split is None or split.trial is None:
         return ""
     trial = split.trial
-    return f"{trial.arm} on trial with {trial.share:.0%} against {trial.control_share:.0%} {trial.control_arm}"
+    against = f"against {trial.control_share:.0%} {trial.control_arm}"
+    if trial.mirrored:
+        return f"{trial.arm} in shadow {against}"
+    return f"{', '.join(trial.challengers)} on trial with {trial.share:.0%} {against}"
 
 
 def _shares(split: Split | None) -> dict[str, float]:

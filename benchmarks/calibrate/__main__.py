@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks.calibrate import ab_rule, anomaly, canary, drift, proof, quantiles, quiet, scorer_worlds
+from benchmarks.calibrate import ab_rule, anomaly, canary, drift, proof, quantiles, quiet, scorer_worlds, several
 from benchmarks.calibrate.page import misses, page, section
 from benchmarks.calibrate.report import Effort, Table
 from benchmarks.printing import say
@@ -38,6 +38,7 @@ def tables(effort: Effort, directory: Path | None) -> dict[str, Callable[[], Tab
         "canary-good": canary.good_table,
         "canary-bad": canary.bad_table,
         "canary-rules": canary.rules_table,
+        "several": several.several_table,
         "savings": proof.savings_table,
         "budget-days": proof.budget_table,
         "quantiles": quantiles.quantile_table,

@@ -43,6 +43,13 @@ class Traffic:
         trial = self._cell("trial", trial_share, level + w.quality_change, w.latency_change, w.error_change)
         return trial, self._cell("control", control_share, level, 0.0, 0.0)
 
+    def cell(self, side: str, share: float) -> Cell:
+        """One slice of a minute without a trend: ``side`` is trial or control."""
+        w = self.world
+        if side == "control":
+            return self._cell(side, share, w.quality, 0.0, 0.0)
+        return self._cell(side, share, w.quality + w.quality_change, w.latency_change, w.error_change)
+
     def _cell(self, side: str, share: float, level: float, slower: float, failing: float) -> Cell:
         w, rng = self.world, self.rng
         groups, effects = self._who(side, share)

@@ -12,6 +12,7 @@ from app.core.cell import SESSION_GROUPS, Cell, Group, Score
 from app.core.compact import LARGE, compact, expanded
 from app.core.document import Arm, Segments, ServiceDocument, completed
 from app.core.document.limits import Budget
+from app.core.experiments import MAX_TOGETHER
 from app.core.merge import KeptRow, decode_row, encode_row
 from app.core.off_policy import METRICS, OffPolicy, Strata
 from app.core.profile import Profile
@@ -94,6 +95,15 @@ def test_the_fullest_row_of_ten_arms_and_five_segments_stays_inside_its_bound() 
     value = encode_row(kept)
     assert LARGE < len(value) < BOUND < len(msgspec.msgpack.encode(kept))
     assert decode_row(value) == kept
+
+
+def test_challengers_on_trial_together_add_no_more_than_six_kilobytes_each() -> None:
+    row = fullest()
+    assert row.trial is not None
+    rivals = tuple(msgspec.structs.replace(row.trial, arm=ARMS[i]) for i in range(1, MAX_TOGETHER))
+    row = noisy(msgspec.structs.replace(row, contest=rivals), random.Random(1))
+    value = encode_row(KeptRow(1 << 40, {}, msgspec.structs.replace(row, document=fullest().document)))
+    assert len(value) < BOUND + 6_000 * (MAX_TOGETHER - 1)
 
 
 def test_a_small_row_is_kept_as_it_was_before() -> None:

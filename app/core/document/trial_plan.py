@@ -27,6 +27,23 @@ class TrialPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     shadow_percent: Annotated[
         int, Meta(ge=1, le=90, description="Mode shadow: share of the requests that are copied to the challenger.")
     ] = 5
+    contest_percent: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=90,
+            description="Share of the traffic that the challengers of an experiment and the control divide equally.",
+        ),
+    ] = 10
+    contest_scored: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Scored answers of each after which the leader goes on alone though not proven better yet; "
+            "after twice as many the best one that is safe.",
+        ),
+    ] = 500
     steps: Annotated[
         tuple[Percent, ...],
         Meta(

@@ -25,6 +25,8 @@ from app.core.explain.wording import (
 )
 
 METRICS = ("cost", "latency", "quality", "errors", "reward")
+LOSES = frozenset(("roll-back", "drop-arm"))
+"""Actions whose reason is harm."""
 MAX_MOVES = 6
 
 
@@ -79,6 +81,10 @@ def _open_trial(d: Decision) -> str:
     if d.deployment.strategy == "shadow":
         copies = f"copies of {step_text(d)} of the traffic{where(d)}"
         return f"{challenger(d)} gets {copies} and serves nobody, beside {incumbent(d)}"
+    arms = d.split.trial.arms if d.split is not None and d.split.trial is not None else ()
+    if arms:
+        each = number(d.deployment.step / len(arms), 1)
+        return f"A trial gives {_listed(arms)} {each} % of the traffic each{where(d)}, against {incumbent(d)}"
     return f"A trial gives {challenger(d)} {step_text(d)} of the traffic{where(d)}, against {incumbent(d)}"
 
 
@@ -89,6 +95,17 @@ def _next_step(d: Decision) -> str:
     before = [step for step in steps if step < d.deployment.step]
     since = f" from {number(before[-1], 1)} %" if before else ""
     return f"{challenger(d)} goes{since} to {step_text(d)} of the traffic{where(d)}"
+
+
+def _drop_arm(d: Decision) -> str:
+    dropped, left = tuple(d.evidence.get("dropped", ())), tuple(d.evidence.get("left", ()))
+    verb = "leaves" if len(dropped) == 1 else "leave"
+    return f"{_listed(dropped) or challenger(d)} {verb} the trial{where(d)}, {_listed(left)} share what is free"
+
+
+def _listed(arms: tuple[str, ...]) -> str:
+    *first, last = arms or ("",)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _hold(d: Decision) -> str:
@@ -159,6 +176,7 @@ def _withdrawn(d: Decision) -> str:
 _WHAT: dict[Action, Callable[[Decision], str]] = {
     "open-trial": _open_trial,
     "next-step": _next_step,
+    "drop-arm": _drop_arm,
     "hold": _hold,
     "admit": lambda d: f"{challenger(d)} is admitted{where(d)}",
     "promote": lambda d: f"{challenger(d)} takes over from {incumbent(d)}{where(d)}",
@@ -178,6 +196,7 @@ _WHAT: dict[Action, Callable[[Decision], str]] = {
 
 _TO: dict[Action, Callable[[Decision], str]] = {
     "open-trial": lambda d: f"open a trial of {challenger(d)} against {incumbent(d)}{where(d)}",
+    "drop-arm": lambda d: f"drop {challenger(d)} from the trial{where(d)}",
     "next-step": lambda d: f"give {challenger(d)} more traffic{where(d)}",
     "hold": lambda d: f"hold {challenger(d)}{where(d)}",
     "admit": lambda d: f"admit {challenger(d)}{where(d)}",
@@ -213,7 +232,7 @@ def _reasons(d: Decision) -> str:
 def _order(d: Decision) -> list[str]:
     """Metrics as they are told: gains first, but of what was rolled back the harm first."""
     told = [metric for metric in METRICS if metric in d.expected_impact]
-    if d.action != "roll-back":
+    if d.action not in LOSES:
         return told
     return sorted(told, key=lambda metric: not _is_harmed(metric, d.expected_impact[metric]))
 
@@ -229,7 +248,7 @@ def _metric(metric: str, impact: Impact, limit: Constraint | None, d: Decision) 
     if limit is None or (improves(metric, impact) and limit.satisfied):
         return better_or_worse(metric, impact)
     text = f"{metric} {signed(metric, impact.estimate)}"
-    if d.action == "roll-back" and _is_harmed(metric, impact):
+    if d.action in LOSES and _is_harmed(metric, impact):
         bound = mildest(metric, impact)
         beyond = bound is not None and harm(metric, bound) > limit.limit
         said = "beyond the limit" if beyond else "certain harm, the limit is"

@@ -8,7 +8,7 @@ from app.core.actuation import idempotency_key
 from app.core.actuator import Actuator, Rules
 from app.core.freeze import Freezes
 from app.core.ports import Conflict, Refused, Unavailable
-from tests.core.splits import decode_command, logged, split, trial
+from tests.core.splits import TRIAL, decode_command, logged, split, trial
 
 
 async def put(rig, one, if_match=None, key=""):
@@ -33,6 +33,15 @@ async def test_a_split_comes_back_as_it_was_put(rig):
     applied = await rig.gateway.read("a b/ü%?")
     assert applied.split == rich
     assert applied.etag == ack.etag
+
+
+@pytest.mark.parametrize("more", [{"share": 0.075, "arms": ("small", "big")}, {"share": 0.0, "mirrored": True}])
+async def test_several_challengers_and_copies_come_back_as_they_were_put(rig, more):
+    if "slices" not in rig.able:
+        pytest.skip("a trial in slices is more than it can do")
+    one = split(2, trial=msgspec.structs.replace(TRIAL, **more))
+    await put(rig, one)
+    assert (await rig.gateway.read("bot")).split == one
 
 
 async def test_the_same_key_acts_once_and_answers_the_same(rig):
