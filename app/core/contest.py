@@ -68,20 +68,23 @@ def _judged(trial: Trial, guardrails: Guardrails) -> int:
 
 
 def chosen(standing: Sequence[Standing], *, alpha: float, enough: int) -> Standing | None:
-    """Who goes on alone. The leader by the reward so far, once it is safe and either proven better at ``alpha`` (of
-    all) or ahead after ``enough`` judged answers a slice: the steps ahead prove it, or do not. After twice as many the
-    best of those that are safe, if the leader still is not.
+    """Who goes on alone: the leader by the reward so far, once it is safe and either proven better at ``alpha`` (of
+    all) or ahead after ``enough`` judged answers a slice: the steps ahead prove it, or do not. An arm whose harm looks
+    larger than its tolerance does not lead: more answers will hardly make it safe.
     """
     known = [one for one in standing if one.reward is not None]
-    safe = [one for one in known if one.verdict.kind == "safe"]
-    if not safe:
+    hopeful = [one for one in known if not any(map(_beyond, one.verdict.intervals))]
+    if not hopeful:
         return None
-    judged = min(one.judged for one in standing)
-    if judged >= 2 * enough:
-        return max(safe, key=_estimate)
-    leader = max(known, key=_estimate)
-    clear = judged >= enough or (leader.p_value <= alpha and len(known) == len(standing))
-    return leader if clear and leader in safe and _estimate(leader) > 0 else None
+    leader = max(hopeful, key=_estimate)
+    proven = leader.p_value <= alpha and len(known) == len(standing)
+    clear = proven or min(one.judged for one in standing) >= enough
+    return leader if clear and leader.verdict.kind == "safe" and _estimate(leader) > 0 else None
+
+
+def _beyond(seen: Interval) -> bool:
+    """Whether the harm seen so far, certain or not, is beyond the tolerance."""
+    return (-seen.estimate if seen.metric == "quality" else seen.estimate) > seen.tolerance
 
 
 def _estimate(one: Standing) -> float:

@@ -122,7 +122,7 @@ def several_table(effort: Effort) -> Table:
     lines = []
     for name, worlds, right, standard in (
         ("four that change nothing", worthless, -1, 120),
-        ("four that cost a point of quality", harmful, -1, 60),
+        ("four that cost a point of quality", harmful, -1, 80),
         ("three that change nothing, one that costs half", cheaper, 3, 60),
         ("two that harm, one that changes nothing, one that costs half", mixed, 3, 60),
     ):

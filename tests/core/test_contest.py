@@ -27,10 +27,17 @@ OBJECTIVE = Objective(quality=0.6, cost=0.3, latency=0.1, cost_max_usd=0.02, lat
 
 # ---- the rule
 def standing(
-    arm: str, kind: str = "safe", estimate: float | None = 0.02, p: float = 1.0, judged: int = 100, high: float = 1.0
+    arm: str,
+    kind: str = "safe",
+    estimate: float | None = 0.02,
+    p: float = 1.0,
+    judged: int = 100,
+    high: float = 1.0,
+    quality: float = 0.0,
 ) -> Standing:
     reward = None if estimate is None else Interval("reward", estimate, estimate - 0.1, high)
-    return Standing(open_trial("t", arm, "large", 0, 1), Verdict(kind, "quality"), reward, p, judged)  # type: ignore[arg-type]  # a test names its kind
+    verdict = Verdict(kind, "quality", intervals=(Interval("quality", quality, tolerance=0.05),))  # type: ignore[arg-type]  # a test names its kind
+    return Standing(open_trial("t", arm, "large", 0, 1), verdict, reward, p, judged)
 
 
 CHOICES: list[tuple[str, list[Standing], str]] = [
@@ -44,7 +51,8 @@ CHOICES: list[tuple[str, list[Standing], str]] = [
     ("not after enough of every arm", [standing("a", estimate=0.03, judged=900), standing("b", judged=499)], ""),
     ("leading, but worse than the control", [standing("a", estimate=-0.01, judged=500), standing("b", "hold", -0.2, judged=500)], ""),
     ("another leads, not yet safe", [standing("a", judged=900), standing("b", "hold", 0.05, judged=900)], ""),
-    ("another leads and never is", [standing("a", judged=1000), standing("b", "hold", 0.05, judged=1000)], "a"),
+    ("another leads, and will hardly be safe", [standing("a", judged=900), standing("b", "hold", 0.05, judged=900, quality=-0.06)], "a"),
+    ("nobody looks safe", [standing("a", "hold", p=0.0, quality=-0.06)], ""),
 ]  # fmt: skip
 
 

@@ -40,8 +40,7 @@ class TrialPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Meta(
             ge=1,
             le=1_000_000,
-            description="Scored answers of each after which the leader goes on alone though not proven better yet; "
-            "after twice as many the best one that is safe.",
+            description="Scored answers of each after which the leader goes on alone, safe but not proven better yet.",
         ),
     ] = 500
     steps: Annotated[
