@@ -95,9 +95,9 @@ faults: .venv/.dev ## Every fault of the simulator: found after how many minutes
 	@$(BIN)/python -m benchmarks.faults $(or $(SEEDS),3)
 
 .PHONY: gateways
-gateways: .venv/.dev ## Propagation per adapter, the kill drill, a real LiteLLM, into docs/evidence (RECORDS=1000000)
+gateways: .venv/.dev ## Propagation per adapter, the kill drill, stories at real gateways, into docs/evidence (RECORDS=1000000, ONLY=name,...)
 	@LLM_OPTIMIZER_TEST_KAFKA=$$($(KAFKA) available >/dev/null 2>&1 && echo real || echo mock) \
-	  $(BIN)/python -m benchmarks.gateways $(RECORDS)
+	  $(BIN)/python -m benchmarks.gateways $(if $(RECORDS),--records $(RECORDS)) $(if $(ONLY),--only $(ONLY))
 
 ##@ Kafka on this machine (KAFKA_PORT, default 9092)
 

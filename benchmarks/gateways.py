@@ -1,14 +1,18 @@
-"""Gateways, measured: `python -m benchmarks.gateways [records]` (make gateways) writes docs/evidence/gateways.md.
+"""Gateways, measured: `python -m benchmarks.gateways [--records N] [--only NAME,...]` (make gateways).
 
-1. Propagation: how long a split takes from the first call with it to the gateway's yes, per adapter, reference servers
-   on loopback.
-2. Kill drill: ``records`` responses wait for ingest, optimize does not run, a trial is open; from the acknowledged
-   freeze command to the gateway without the trial.
-3. LiteLLM, where it is installed (make litellm): the story of ``tests/e2e/harness/gateway_story.py``.
+propagation     how long a split takes from the first call with it to the gateway's yes, per adapter, on loopback
+kill-drill      responses wait for ingest, optimize does not run, a trial is open: from the acknowledged freeze command
+                to the gateway without the trial
+rest, grpc      the story of ``tests/e2e/harness/gateway_story.py`` at the reference Orchestrator, its own process
+litellm         the same story at a real LiteLLM (make litellm)
+portkey         shares, fall-back and attribution at a real Portkey (make portkey)
+mlflow          a worker and a real MLflow: when traffic follows, and when the log says so (make mlflow)
 
+Each part is written to its section of docs/evidence/gateways.md as soon as it is measured; what is not measured stays.
 A real Kafka of its own where Java and Maven are there (LLM_OPTIMIZER_TEST_KAFKA=real), else the mock cluster.
 """
 
+import argparse
 import asyncio
 import os
 import statistics
@@ -17,7 +21,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +39,7 @@ from app.core.ports import Gateway
 from app.sim.orchestrator_grpc import serve_grpc
 from app.sim.orchestrator_server import OrchestratorServer
 from tests.core.splits import split, trial
-from tests.e2e.harness import gateway_story
+from tests.e2e.harness import gateway_story, mlflow, mlflow_story, orchestrator_story, portkey, portkey_story
 from tests.e2e.harness.broker import ROOT, Broker, asked, broker, free_port
 from tests.e2e.harness.deployment import Deployment, deploy
 from tests.e2e.harness.litellm import PROGRAM
@@ -141,7 +145,7 @@ def story_lines(figures: gateway_story.Figures) -> list[str]:
     rate, stamped = f"{gateway_story.RATE:g}", _stamped(figures.first_stamped_s)
     said = (
         (
-            f"{figures.requests} requests through LiteLLM, {figures.failed} failed; "
+            f"{figures.requests} requests, {figures.failed} failed; "
             f"{figures.events} events told, {figures.duplicates} of them twice"
         ),
         (
@@ -181,25 +185,122 @@ def _stamped(seconds: list[float]) -> str:
     return f"{statistics.median(seconds):.2f} s in the middle, {max(seconds):.2f} s at most, {len(seconds)} splits"
 
 
-def main(records: int) -> None:
+def portkey_lines(figures: portkey_story.Figures) -> list[str]:
+    """Portkey's figures as lists and a table."""
+    least = min((row[-1] for row in figures.shares), default=1.0)
+    rows = (
+        f"| {how} | {version} | {name.replace('|', ' ')} | {a:.4f} | {o:.4f} | {n} | {p:.3f} |"
+        for how, version, name, a, o, n, p in figures.shares
+    )
+    return [
+        f"- {figures.requests} requests, {figures.failed} failed, {figures.wrongly_told} told with a model that did not answer",
+        f"- from the split on offer to the first response stamped with it: {_stamped(figures.first_stamped_s)} (goal: 5 s)",
+        f"- {len(figures.shares)} exact binomial tests of observed shares against those asked for: least p-value {least:.3g}",
+        f"- provider outage: {figures.outage_requests} requests drawn for it, {figures.outage_elsewhere} answered by another "
+        f"arm, {figures.outage_failed} failed",
+        f"- a new process with nobody to ask serves the last good split: {'yes' if figures.kept else '**no**'}",
+        "",
+        "| drawn | version | slice and arm | asked | observed | requests | p |",
+        "|---|---|---|---|---|---|---|",
+        *rows,
+    ]
+
+
+def mlflow_lines(figures: mlflow_story.Figures) -> list[str]:
+    """MLflow's figures as lists and a table."""
+    rows = (
+        f"| {s.version} | {_at(s.first_new_s)} | {_at(s.last_old_s)} | {s.accepted_s:.1f} s | {s.share_asked:.2f} | "
+        f"{s.share_seen:.3f} | {s.requests} | {s.p:.3f} |"
+        for s in figures.steps
+    )
+    return [
+        f"MLflow with {mlflow_story.WORKERS} processes and its cache of {mlflow_story.CACHE_S} s; seconds from the split on the",
+        "log. `accepted` must not come before the last answer by the split before.",
+        "",
+        f"- {figures.requests} requests, {figures.failed} failed",
+        "",
+        "| version | first answer only the new split gives | last one only the old gives | accepted | `small`: asked "
+        "| seen after that | requests | p |",
+        "|---|---|---|---|---|---|---|---|",
+        *rows,
+    ]
+
+
+def _at(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.1f} s"
+
+
+def main(records: int, only: Sequence[str]) -> None:
     """Measure, print and keep."""
-    machine = f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} at the start, broker: {asked()}"
-    report = ["# Gateways, measured", "", f"`python -m benchmarks.gateways` on {machine}.", ""]
-    report += ["## Propagation, per adapter", "", "| adapter | splits | median | longest |", "|---|---|---|---|"]
-    report += asyncio.run(propagation())
+    unknown = set(only) - SECTIONS.keys()
+    if unknown:
+        sys.exit(f"--only: {', '.join(sorted(unknown))} unknown; there are {', '.join(SECTIONS)}")
     with tempfile.TemporaryDirectory(prefix="gateways-") as name, broker() as kafka:
-        report += ["", "## Kill drill", "", kill_drill(kafka, Path(name), records), "", "## A real LiteLLM", ""]
-        report += _story(kafka, Path(name) / "story") if PROGRAM.exists() else ["not installed here: `make litellm`"]
-    text = "\n".join(report) + "\n"
+        for section in only or SECTIONS:
+            machine = f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} at the start, broker: {asked()}"
+            folder = Path(name) / section
+            folder.mkdir()
+            lines = _measured_lines(section, kafka, folder, records)
+            if lines:
+                lines = [f"Measured on {machine}.", "", *lines]
+                _keep(SECTIONS[section], lines)
+            sys.stdout.write("\n".join([f"## {SECTIONS[section]}", "", *(lines or ["not measured"]), "", ""]))
+            sys.stdout.flush()
+
+
+SECTIONS = {
+    "propagation": "Propagation, per adapter",
+    "kill-drill": "Kill drill",
+    "rest": "The reference Orchestrator over REST",
+    "grpc": "The reference Orchestrator over gRPC",
+    "litellm": "A real LiteLLM",
+    "portkey": "A real Portkey",
+    "mlflow": "A real MLflow",
+}
+
+
+def _measured_lines(section: str, kafka: Broker, folder: Path, records: int) -> list[str]:
+    """What a part measured; nothing when it cannot be measured here, which is said on standard error."""
+    needs = {"litellm": PROGRAM, "portkey": portkey.PROGRAM, "mlflow": mlflow.PROGRAM}
+    if section in needs and not needs[section].exists():
+        sys.stderr.write(f"{section}: not installed here: `make {section}`\n")
+        return []
+    try:
+        return _PARTS[section](kafka, folder, records)
+    except (AssertionError, OSError, RuntimeError) as error:
+        sys.stderr.write(f"{section}: {type(error).__name__}: {str(error)[:2000]}\n")
+        return []
+
+
+_PARTS: dict[str, Callable[[Broker, Path, int], list[str]]] = {
+    "propagation": lambda _kafka, _folder, _records: [
+        "| adapter | splits | median | longest |",
+        "|---|---|---|---|",
+        *asyncio.run(propagation()),
+    ],
+    "kill-drill": lambda kafka, folder, records: [kill_drill(kafka, folder, records)],
+    "rest": lambda kafka, folder, _records: story_lines(orchestrator_story.tell(kafka, folder, "orchestrator")),
+    "grpc": lambda kafka, folder, _records: story_lines(orchestrator_story.tell(kafka, folder, "orchestrator-grpc")),
+    "litellm": lambda kafka, folder, _records: story_lines(gateway_story.tell(kafka, folder, free_port())),
+    "portkey": lambda _kafka, folder, _records: portkey_lines(portkey_story.tell(folder)),
+    "mlflow": lambda kafka, folder, _records: mlflow_lines(mlflow_story.tell(kafka, folder)),
+}
+
+
+def _keep(title: str, lines: Sequence[str]) -> None:
+    """Replace one section of the evidence; the order is that of ``SECTIONS``."""
+    head, *parts = EVIDENCE.read_text().split("\n## ") if EVIDENCE.exists() else ["# Gateways, measured\n"]
+    found = {part.partition("\n")[0]: part.partition("\n")[2].strip("\n") for part in parts}
+    found[title] = "\n".join(lines)
+    ordered = [name for name in SECTIONS.values() if name in found]
+    text = "\n\n".join([head.strip("\n"), *(f"## {name}\n\n{found[name]}" for name in ordered)]) + "\n"
     EVIDENCE.parent.mkdir(parents=True, exist_ok=True)
     EVIDENCE.write_text(text)
-    sys.stdout.write(text)
-
-
-def _story(kafka: Broker, folder: Path) -> list[str]:
-    folder.mkdir()
-    return story_lines(gateway_story.tell(kafka, folder, free_port()))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else RECORDS)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records", type=int, default=RECORDS)
+    parser.add_argument("--only", default="", help="parts, by commas")
+    given = parser.parse_args()
+    main(given.records, [part for part in given.only.split(",") if part])

@@ -104,10 +104,10 @@ def document(*arms: str) -> ServiceDocument:
 class Callers:
     """Sends requests until stopped, and a judge's score for each answer."""
 
-    def __init__(self, proxy: Proxy, deployment: Deployment, clock: Clock) -> None:
+    def __init__(self, proxy: Proxy | None, deployment: Deployment, clock: Clock) -> None:
         self.answers: list[Answer] = []
         self._proxy, self._clock = proxy, clock
-        self._topic = deployment.settings.topics.feedback
+        self._topics = deployment.settings.topics
         self._producer = Producer({"bootstrap.servers": deployment.settings.kafka.bootstrap_servers, "linger.ms": 20})
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
@@ -133,6 +133,7 @@ class Callers:
             await self._ask(session, f"session-{number}-{asked}")
 
     async def _ask(self, session: aiohttp.ClientSession, name: str) -> None:
+        assert self._proxy is not None
         headers = {"Authorization": f"Bearer {self._proxy.key}", "x-litellm-session-id": name}
         body = {"model": SERVICE, "messages": [{"role": "user", "content": "hello"}]}
         async with session.post(f"{self._proxy.url}/v1/chat/completions", json=body, headers=headers) as answer:
@@ -155,7 +156,7 @@ class Callers:
             "type": "io.llm-platform.feedback.recorded", "time": rfc3339(int(event_time)),
             "data": {"request_id": request_id, "service": SERVICE, "source": "judge", "quality": float(score)},
         }  # fmt: skip
-        self._producer.produce(self._topic, msgspec.json.encode(event), request_id.encode())
+        self._producer.produce(self._topics.feedback, msgspec.json.encode(event), request_id.encode())
         self._producer.poll(0)
 
 
@@ -237,11 +238,12 @@ def tell(broker: Broker, folder: Path, port: int) -> Figures:
     with Providers(providers) as there, worker(deployment, folder / "worker.log"):
         arms = {arm: (f"{there.url}/{arm}", prices[arm]) for arm in providers}
         with Proxy(folder, SERVICE, arms, env, clock) as proxy:
-            return _play(there, proxy, deployment, clock)
+            return play(there, Callers(proxy, deployment, clock), deployment)
 
 
-def _play(there: Providers, proxy: Proxy, deployment: Deployment, clock: Clock) -> Figures:
-    figures, log, callers = Figures(), Log(deployment), Callers(proxy, deployment, clock)
+def play(there: Providers, callers: "Callers", deployment: Deployment) -> Figures:
+    """The story itself, whatever gateway the callers call."""
+    figures, log = Figures(), Log(deployment)
     commands = CommandLog(deployment.settings)
     commands.send(Command(service=SERVICE, command="configure", args=Configure(document("large", "small"))))
     with callers.calling():
