@@ -43,7 +43,7 @@ from tests.e2e.harness import gateway_story, mlflow, mlflow_story, orchestrator_
 from tests.e2e.harness.broker import ROOT, Broker, asked, broker, free_port
 from tests.e2e.harness.deployment import Deployment, deploy
 from tests.e2e.harness.litellm import PROGRAM
-from tests.e2e.harness.workers import until
+from tests.e2e.harness.waits import until
 from tests.e2e.test_actuate import publish
 
 EVIDENCE = ROOT / "docs" / "evidence" / "gateways.md"
@@ -149,8 +149,8 @@ def story_lines(figures: gateway_story.Figures) -> list[str]:
             f"{figures.events} events told, {figures.duplicates} of them twice"
         ),
         (
-            f"the cheaper model serves after {_after(figures.promoted_s)}; one whose quality drops on trial is taken back "
-            f"{_after(figures.rolled_back_s)} after the drop (wall clock; event time runs {rate} times as fast)"
+            f"the cheaper model serves after {_after(figures.promoted_s)}; one whose quality drops on trial is taken "
+            f"back {_after(figures.rolled_back_s)} after the drop (wall clock; event time runs {rate} times as fast)"
         ),
         f"from the split on the log to the first response stamped with it: {stamped} (goal: 5 s)",
         f"{tests} exact binomial tests of observed shares against those asked for: least p-value {least:.3g}",
@@ -192,13 +192,19 @@ def portkey_lines(figures: portkey_story.Figures) -> list[str]:
         f"| {how} | {version} | {name.replace('|', ' ')} | {a:.4f} | {o:.4f} | {n} | {p:.3f} |"
         for how, version, name, a, o, n, p in figures.shares
     )
+    told, stamped = figures.wrongly_told, _stamped(figures.first_stamped_s)
+    said = (
+        f"{figures.requests} requests, {figures.failed} failed, {told} told with a model that did not answer",
+        f"from the split on offer to the first response stamped with it: {stamped} (goal: 5 s)",
+        f"{len(figures.shares)} exact binomial tests of observed shares against those asked for: least p {least:.3g}",
+        (
+            f"provider outage: {figures.outage_requests} requests drawn for it, "
+            f"{figures.outage_elsewhere} answered by another arm, {figures.outage_failed} failed"
+        ),
+        f"a new process with nobody to ask serves the last good split: {'yes' if figures.kept else '**no**'}",
+    )
     return [
-        f"- {figures.requests} requests, {figures.failed} failed, {figures.wrongly_told} told with a model that did not answer",
-        f"- from the split on offer to the first response stamped with it: {_stamped(figures.first_stamped_s)} (goal: 5 s)",
-        f"- {len(figures.shares)} exact binomial tests of observed shares against those asked for: least p-value {least:.3g}",
-        f"- provider outage: {figures.outage_requests} requests drawn for it, {figures.outage_elsewhere} answered by another "
-        f"arm, {figures.outage_failed} failed",
-        f"- a new process with nobody to ask serves the last good split: {'yes' if figures.kept else '**no**'}",
+        *(f"- {line}" for line in said),
         "",
         "| drawn | version | slice and arm | asked | observed | requests | p |",
         "|---|---|---|---|---|---|---|",
@@ -213,15 +219,18 @@ def mlflow_lines(figures: mlflow_story.Figures) -> list[str]:
         f"{s.share_seen:.3f} | {s.requests} | {s.p:.3f} |"
         for s in figures.steps
     )
+    columns = [
+        *("version", "first answer only the new split gives", "last one only the old gives", "accepted"),
+        *("`small`: asked", "seen after that", "requests", "p"),
+    ]
     return [
-        f"MLflow with {mlflow_story.WORKERS} processes and its cache of {mlflow_story.CACHE_S} s; seconds from the split on the",
-        "log. `accepted` must not come before the last answer by the split before.",
+        f"MLflow with {mlflow_story.WORKERS} processes and its cache of {mlflow_story.CACHE_S} s; seconds from the",
+        "split on the log. `accepted` must not come before the last answer by the split before.",
         "",
         f"- {figures.requests} requests, {figures.failed} failed",
         "",
-        "| version | first answer only the new split gives | last one only the old gives | accepted | `small`: asked "
-        "| seen after that | requests | p |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| {' | '.join(columns)} |",
+        "|---" * len(columns) + "|",
         *rows,
     ]
 
