@@ -103,7 +103,11 @@ class MlflowGateway:
             body["fallback_config"] = at.fallback_config
         if endpoint is None:
             body["usage_tracking"] = True
-        updated = _read(await self._post("/gateway/endpoints/update", body, self._act), _Endpoint).endpoint
+        try:
+            updated = _read(await self._post("/gateway/endpoints/update", body, self._act), _Endpoint).endpoint
+        except Refused:
+            _unchanged(await self._get(split.service), endpoint)  # somebody else took the name meanwhile
+            raise
         return Ack("applied", updated.etag, taken=False)
 
     async def revert(self, split: Split, if_match: str | None, idempotency_key: str) -> Ack:
@@ -156,7 +160,12 @@ class MlflowGateway:
         if left is not None:
             return left
         body = {"name": name, "model_configs": configs, "usage_tracking": False, "created_by": endpoints.WHO}
-        made: _Endpoint = _read(await self._post("/gateway/endpoints/create", body, self._act), _Endpoint)
+        try:
+            made: _Endpoint = _read(await self._post("/gateway/endpoints/create", body, self._act), _Endpoint)
+        except Refused:
+            if await self._named(name) is None:
+                raise
+            raise Conflict(f"somebody else prepares the endpoint of {service}: read it again") from None
         return made.endpoint
 
     async def _keep(self, endpoint: Endpoint, id_: str, kept: Kept) -> None:

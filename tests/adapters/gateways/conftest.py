@@ -20,9 +20,12 @@ DRAWS = frozenset(("weights", "slices", "sticky"))
 
 
 class MemoryRig:
-    """``break_it("")`` mends it; the store is what is behind the gateway; ``able``: what it must state it can do."""
+    """``break_it("")`` mends it; the store is what is behind the gateway; ``able``: what it must state it can do.
+    ``conditional``: it replaces a state only if it is still there.
+    """
 
     able = DRAWS | {"shadow"}
+    conditional = True
 
     def __init__(self) -> None:
         self.gateway = MemoryGateway()
@@ -34,6 +37,7 @@ class MemoryRig:
 
 class HttpRig:
     able = DRAWS
+    conditional = True
 
     def __init__(self, state: OrchestratorState, gateway: OrchestratorGateway | GrpcGateway) -> None:
         self.gateway = gateway
@@ -52,6 +56,7 @@ class DesiredRig:
     """What is on offer is in this process: nothing can fail between the actuator and it."""
 
     able = DRAWS
+    conditional = True
 
     def __init__(self) -> None:
         self.desired = DesiredState(lambda: 0.0)

@@ -54,6 +54,7 @@ class MlflowRig:
     """``able``: what the suite expects it to state."""
 
     able = frozenset(("weights", "single_challenger"))
+    conditional = False
 
     def __init__(self, gateway: MlflowGateway, server: Mlflow, proxy: FaultProxy) -> None:
         self.gateway, self.gateway_server, self.proxy = gateway, server, proxy

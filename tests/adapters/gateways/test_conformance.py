@@ -1,5 +1,7 @@
 """What every gateway does, whatever is behind it."""
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -200,6 +202,24 @@ async def test_what_one_service_is_refused_does_not_touch_the_others(rig):
     await actuate(engine, rig.gateway, 0.0)
     assert [(await rig.gateway.read(service)) is not None for service in "abc"] == [True, False, True]
     assert engine.counts["refused"] == 1
+
+
+async def test_two_actuators_on_one_service_do_no_harm(rig):
+    engines = []
+    for _ in range(2):
+        freezes = Freezes(decode_command)
+        freezes.complete()
+        engines.append(Actuator(Rules(gateway="g", recheck_s=5, backoff_s=1, backoff_limit_s=4), freezes))
+    for version in (1, 2):
+        for engine in engines:
+            engine.fold(logged(split(version), start=engine.position))
+        before = rig.store.changes
+        for now in (10.0 * version, 10.0 * version + 5):
+            await asyncio.gather(*(actuate(engine, rig.gateway, now) for engine in engines))
+        assert (await rig.gateway.read("bot")).split == split(version)
+        acted = rig.store.changes - before
+        assert acted == 1 if rig.conditional else 1 <= acted <= 2
+    assert [engine.counts["refused"] for engine in engines] == [0, 0]
 
 
 async def test_it_states_what_it_can_do_and_refuses_what_it_cannot(rig):
