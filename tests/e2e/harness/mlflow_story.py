@@ -89,7 +89,7 @@ def tell(broker: Broker, folder: Path) -> Figures:
                 publish(deployment, one)
                 began = time.time()
                 if one.version == 1:
-                    until(lambda: bool(server.endpoints()), 120, "no endpoint")
+                    until(lambda: any(there["name"] == "bot" for there in server.endpoints()), 120, "no endpoint")
                     server.ask("bot")
                     traffic.start()
                 mark = b'"version":%d' % one.version
