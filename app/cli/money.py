@@ -80,7 +80,7 @@ def _spending(one: "Spending") -> tuple[object, ...]:
     of_budget = f"{one.spent_usd / one.budget_usd:.0%}" if one.budget_usd else "-"
     return (
         one.service,
-        one.period,
+        f"{one.period}, {one.segment}" if one.segment else one.period,
         _usd(one.budget_usd),
         _usd(one.spent_usd),
         of_budget,

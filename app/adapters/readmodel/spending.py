@@ -1,12 +1,14 @@
 """What services spend: their newest window, and their budgets of the day and the month. USD; times epoch seconds."""
 
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from app.adapters.readmodel.model import Model
+from app.core.budget import PERIODS, Limit, PeriodName, limit_of
+from app.core.commands import ShareBudget, parse
 from app.core.document import ServiceDocument
 from app.core.events import rfc3339
 
@@ -26,14 +28,18 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spending(msgspec.Struct, frozen=True, kw_only=True):
-    """One budget. ``spent_usd`` from ``since`` (local midnight) to ``until`` (the newest closed minute): answers, late
-    and shadow ones included, and judges. ``elapsed``: share of the period that is over. ``at_this_pace_usd``: for the
-    whole period, were every hour like those so far. ``price``: reward worth a USD, by which the last split was priced;
-    0 while the budget does not bind. ``counted_from``: the first window there is of the period.
+    """One budget, of the service or (``segment``) of a part of it; ``key`` is where the document says it.
+
+    ``spent_usd`` from ``since`` (local midnight) to ``until`` (the newest closed minute): answers, late and shadow ones
+    included (late ones belong to no segment), and judges. ``elapsed``: share of the period that is over.
+    ``at_this_pace_usd``: for the whole period, were every hour like those so far. ``price``: reward worth a USD, by
+    which the last split was priced; 0 while the budget does not bind. ``counted_from``: its first window there is.
     """
 
     service: str
-    period: Literal["day", "month"]
+    segment: str
+    period: PeriodName
+    key: str
     budget_usd: float
     spent_usd: float
     since: str
@@ -65,38 +71,61 @@ def traffic(model: Model, service: str, window_s: int) -> Traffic | None:
 
 
 def spendings(model: Model, service: str) -> list[Spending]:
-    """The budgets of a service, the day's first; none without one in its document, or before anything is counted."""
-    document, until_s = model.document(service), model.newest_s(service)
+    """The budgets of a service, then those of its segments; none without one, or before anything is counted."""
+    document, until_s = _in_force(model, service), model.newest_s(service)
     if document is None or until_s is None:
         return []
+    segments = ("", *(part.segment for part in document.budget.segments))
+    wanted = [(segment, period, limit_of(document, period, segment)) for segment in segments for period in PERIODS]
+    return [
+        _spending(model, document, segment, period, limit, until_s)
+        for segment, period, limit in wanted
+        if limit is not None
+    ]
+
+
+def _in_force(model: Model, service: str) -> ServiceDocument | None:
+    """The document, with the share of its group's budget as last ordered."""
+    document = model.document(service)
+    rows: list[Any] = model.store.query(
+        "SELECT c.json AS json FROM commands c JOIN documents d ON d.service = c.service WHERE c.service = ?"
+        " AND c.command = 'share-budget' AND c.append_ms >= d.append_ms"
+        ' ORDER BY c.append_ms DESC, c."offset" DESC LIMIT 50',
+        (service,),
+    )
+    if document is None:
+        return None
+    group = document.budget.group
+    ordered = (parse(row["json"].encode()).args for row in rows)
+    shares = [args.share for args in ordered if isinstance(args, ShareBudget) and args.group in {"", group.name}]
+    if not shares:
+        return document
+    budget = msgspec.structs.replace(document.budget, group=msgspec.structs.replace(group, share=shares[0]))
+    return msgspec.structs.replace(document, budget=budget)
+
+
+def _bounds(document: ServiceDocument, period: PeriodName, until_s: int) -> tuple[int, int]:
+    """Begin and end of the local day or month of the newest minute."""
     local = datetime.fromtimestamp(until_s - 1, ZoneInfo(document.budget.time_zone))
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-    first = midnight.replace(day=1)
-    found = []
-    if document.budget.day_usd is not None:
-        day = midnight, midnight + timedelta(days=1)
-        found.append(_spending(model, document, "day", document.budget.day_usd, day, until_s))
-    if document.budget.month_usd is not None:
-        month = first, (first + timedelta(days=32)).replace(day=1)
-        found.append(_spending(model, document, "month", document.budget.month_usd, month, until_s))
-    return found
+    begin = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    if period == "day":
+        return int(begin.timestamp()), int((begin + timedelta(days=1)).timestamp())
+    begin = begin.replace(day=1)
+    return int(begin.timestamp()), int((begin + timedelta(days=32)).replace(day=1).timestamp())
 
 
 def _spending(
-    model: Model,
-    document: ServiceDocument,
-    period: Literal["day", "month"],
-    budget_usd: float,
-    bounds: tuple[datetime, datetime],
-    until_s: int,
+    model: Model, document: ServiceDocument, segment: str, period: PeriodName, limit: Limit, until_s: int
 ) -> Spending:
-    begin_s, end_s = (int(bound.timestamp()) for bound in bounds)
-    spent, counted_from_s = _spent(model, document.service, begin_s, until_s)
+    begin_s, end_s = _bounds(document, period, until_s)
+    spent, counted_from_s = _spent(model, document.service, segment, begin_s, until_s)
     counted_s = until_s - counted_from_s
     return Spending(
         service=document.service,
+        segment=segment,
         period=period,
-        budget_usd=budget_usd,
+        key=limit.name,
+        budget_usd=limit.usd,
         spent_usd=spent,
         since=rfc3339(begin_s),
         until=rfc3339(until_s),
@@ -107,22 +136,32 @@ def _spending(
     )
 
 
-def _spent(model: Model, service: str, begin_s: int, until_s: int) -> tuple[float, int]:
-    """USD of the windows in [begin, until), each minute once, and the start of the first of them."""
+def _spent(model: Model, service: str, segment: str, begin_s: int, until_s: int) -> tuple[float, int]:
+    """USD of the windows in [begin, until), each minute once, and the start of the first of them.
+
+    Of a service the row of the whole (with late events) and what shadows cost; of a segment the rows of its arms.
+    """
     covered: set[int] = set()
     spent, first_s = 0.0, until_s
     for size_s in SIZES_S:
         rows = model.store.query(
-            "SELECT start_s, sum(CASE WHEN arm = '*' THEN cost_usd + late_cost_usd + own_cost_usd"
-            " WHEN slice = 'shadow' THEN cost_usd + own_cost_usd ELSE 0 END) AS usd FROM aggregates"
-            " WHERE service = ? AND window_s = ? AND start_s >= ? AND end_s <= ? GROUP BY start_s ORDER BY start_s",
-            (service, size_s, begin_s, until_s),
+            _SPENT_OF_SEGMENT if segment else _SPENT,
+            (*([segment] * (2 if segment else 1)), service, size_s, begin_s, until_s),
         )
         for row in (row for row in rows if row["start_s"] not in covered):
-            spent += row["usd"]
+            spent += float(row["usd"])
             first_s = min(first_s, row["start_s"])
             covered.update(range(row["start_s"], row["start_s"] + size_s, 60))
     return spent, first_s
+
+
+_SUMS = (
+    "SELECT start_s, sum(CASE WHEN {whole} THEN cost_usd + late_cost_usd + own_cost_usd"
+    " WHEN slice = 'shadow' {shadow} THEN cost_usd + own_cost_usd ELSE 0 END) AS usd FROM aggregates"
+    " WHERE service = ? AND window_s = ? AND start_s >= ? AND end_s <= ? GROUP BY start_s ORDER BY start_s"
+)
+_SPENT = _SUMS.format(whole="arm = '*' AND ? = ''", shadow="")
+_SPENT_OF_SEGMENT = _SUMS.format(whole="arm <> '*' AND slice = '*' AND segment = ?", shadow="AND segment = ?")
 
 
 def _price(model: Model, service: str) -> float:
