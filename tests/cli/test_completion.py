@@ -36,4 +36,4 @@ def test_commands_options_and_choices_are_completed():
     assert completed("llm-optimizer s") == [name for name in COMMANDS if name.startswith("s")]
     assert "--follow" in completed("llm-optimizer decisions --")
     assert completed("llm-optimizer experiment ") == ["create", "list", "stop"]
-    assert completed("llm-optimizer export --format ") == ["csv", "jsonl"]
+    assert completed("llm-optimizer export --format ") == ["csv", "jsonl", "parquet"]
