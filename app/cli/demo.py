@@ -102,6 +102,7 @@ def _stay(running: "Demo", folder: Path) -> None:
     click.echo(f"kept: {folder}/ (settings, facts, the worker's log)", err=True)
     click.echo(f"decide again: llm-optimizer replay {running.facts}", err=True)
     if sys.stdout.isatty():
+        running.go_on()
         command = f"llm-optimizer --config {folder}/{MARK} status"
-        click.echo(f"the cluster and the gateway stay until Ctrl-C: {command}", err=True)
+        click.echo(f"the cluster, a worker, the gateway and the page stay until Ctrl-C: {command}", err=True)
         click.pause("")

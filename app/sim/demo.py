@@ -91,6 +91,12 @@ class Demo:
             wall_s=time.monotonic() - self._began_s,
         )
 
+    def go_on(self) -> None:
+        """A worker again, after ``run``, so that orders are obeyed; its facts go beside those that were reported."""
+        folder = self.facts.parent
+        again = child_process.worker(self.settings_file, folder / "worker-again.log", folder / "facts-again")
+        self.worker = self._stack.enter_context(again)
+
     # ---- starting ----------------------------------------------------------------------------------------------
     def _start(self) -> None:
         cluster = self._stack.enter_context(MockCluster())
