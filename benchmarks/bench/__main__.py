@@ -4,6 +4,7 @@ import argparse
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,7 +22,9 @@ from benchmarks.bench.topic import fill
 
 PORT = "19393"
 EVIDENCE = ROOT / "docs" / "evidence"
-ALL = ("rounds", "growth", "sizes", "live", "latency")
+ALL = ("rounds", "growth", "live", "latency", "sizes")
+BROKER_S = 180.0
+"""Longest time for a broker to start (the first time it fetches its jars) or to stop."""
 
 
 Shape = tuple[int, int, int, int, int]
@@ -29,11 +32,15 @@ Shape = tuple[int, int, int, int, int]
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """How much is measured."""
+    """How much is measured. ``limit_s``: what has no bar of its own is left out, by name, when time runs out.
+    ``slow_rounds``: of engines that get ``SLOW`` of the events, or less: they take long and are far from any bar.
+    """
 
+    limit_s: float
     events: int
     growth_events: int
     rounds: int
+    slow_rounds: int
     growth_rounds: int
     live_s: float
     latency_s: float
@@ -43,9 +50,12 @@ class Plan(msgspec.Struct, frozen=True):
 
 GROWING: tuple[Shape, ...] = tuple((20, arms, segments, 60_000, 3) for arms, segments in ((1, 1), (10, 1), (10, 5)))
 LARGE: Shape = (1_000, 10, 5, 300_000, 2)
-SMALL = Plan(2_000_000, 400_000, 2, 1, 40.0, 20.0, (16, 64), (*GROWING, LARGE))
-FULL = Plan(4_000_000, 1_000_000, 5, 3, 180.0, 60.0, (16, 64), (*GROWING, LARGE))
-SIZE_S = 300.0
+SMALL = Plan(600.0, 2_000_000, 400_000, 2, 1, 1, 30.0, 20.0, (16, 64), (*GROWING, LARGE))
+FULL = Plan(7200.0, 4_000_000, 1_000_000, 5, 5, 3, 180.0, 60.0, (16, 64), (*GROWING, LARGE))
+SIZE_S = 180.0
+SLOW = 0.1
+ROUNDS_SHARE, GROWTH_SHARE = 0.45, 0.6
+"""Shares of the time after which no further round begins, and no case of more partitions."""
 
 
 def main() -> int:
@@ -58,20 +68,41 @@ def main() -> int:
     asked = parser.parse_args()
     figures = Figures("make bench" + (" FULL=1" if asked.full else ""))
     plan, parts = FULL if asked.full else SMALL, asked.only.split(",")
-    text = ""
+    text, clock = "", Clock(plan.limit_s)
     with _broker(asked.kafka) as kafka:
         measures: dict[str, Callable[[], None]] = {
-            "rounds": lambda: _rounds(figures, plan, kafka, asked.peers.resolve(), asked.engines.split(",")),
-            "growth": lambda: _growth(figures, plan, kafka),
-            "sizes": lambda: _sizes(figures, plan),
+            "rounds": lambda: _rounds(figures, plan, clock, kafka, asked.peers.resolve(), asked.engines.split(",")),
+            "growth": lambda: _growth(figures, plan, clock, kafka),
             "live": lambda: _live(figures, kafka, plan.live_s),
             "latency": lambda: _latency(figures, kafka, plan.latency_s),
+            "sizes": lambda: _sizes(figures, plan, clock),
         }
         for name in (name for name in measures if name in parts):
             _or_why(figures, name, measures[name])
+            _say(f"{name} done {clock.spent_s:.0f} s after the start")
             text = _write(figures)  # after each part, so that nothing measured is lost with what comes later
     sys.stdout.write(text)
     return 1 if figures.failed else 0
+
+
+class Clock:
+    """How much of the time for all of it is spent."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._began_s, self._limit_s = time.monotonic(), limit_s
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._began_s
+
+    def room(self, figures: Figures, what: str, share: float) -> bool:
+        """Whether less than ``share`` of the time is spent; if not, ``what`` is said to be left out."""
+        if self.spent_s < share * self._limit_s:
+            return True
+        figures.skipped[what] = f"left out after {self.spent_s:.0f} s, to end within {self._limit_s:.0f} s"
+        _say(f"{what} is {figures.skipped[what]}")
+        return False
 
 
 def _or_why(figures: Figures, name: str, measure: Callable[[], None]) -> None:
@@ -93,8 +124,10 @@ def _latency(figures: Figures, kafka: str, seconds: float) -> None:
     figures.latency = latency(kafka, seconds)
 
 
-def _sizes(figures: Figures, plan: Plan) -> None:
+def _sizes(figures: Figures, plan: Plan, clock: Clock) -> None:
     for shape in plan.sizes:
+        if not clock.room(figures, f"{shape[0]} services x {shape[1]} arms x {shape[2]} segments", 0.9):
+            continue
         words = dict(zip(("services", "arms", "segments", "events", "minutes"), map(str, shape), strict=True))
         command = [sys.executable, "-m", "benchmarks.bench.size", *(w for k, v in words.items() for w in (f"--{k}", v))]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=SIZE_S)
@@ -114,14 +147,14 @@ def _broker(address: str) -> Iterator[str]:
         return
     env = {**os.environ, "KAFKA_PORT": PORT, "KAFKA_HOME_DIR": str(BENCH / "kafka")}
     script = [sys.executable, str(ROOT / "deploy" / "kafka" / "kafka.py")]
-    subprocess.run([*script, "start"], env=env, check=True)
+    subprocess.run([*script, "start"], env=env, check=True, timeout=BROKER_S)
     try:
         yield f"127.0.0.1:{PORT}"
     finally:
-        subprocess.run([*script, "stop"], env=env, check=False)
+        subprocess.run([*script, "stop"], env=env, check=False, timeout=BROKER_S)
 
 
-def _rounds(figures: Figures, plan: Plan, kafka: str, peers: Path, names: list[str]) -> None:
+def _rounds(figures: Figures, plan: Plan, clock: Clock, kafka: str, peers: Path, names: list[str]) -> None:
     engines = [engine for engine in (OURS, *PEERS) if engine.name in names and _prepared(figures, engine, peers)]
     cases = {}
     for engine in engines:
@@ -130,8 +163,11 @@ def _rounds(figures: Figures, plan: Plan, kafka: str, peers: Path, names: list[s
         cases[engine.name] = Case(MAIN, fill(kafka, BENCH / "answers", events, 160, 4))
     for number in range(plan.rounds):
         for engine in engines if number % 2 == 0 else reversed(engines):
-            case = cases[engine.name]
-            _or_why(figures, f"{engine.label}, round {number + 1}", partial(_one, figures, engine, case, kafka, peers))
+            case, what = cases[engine.name], f"{engine.label}, round {number + 1}"
+            enough = engine.share <= SLOW and number >= plan.slow_rounds
+            if enough or (number and not clock.room(figures, what, ROUNDS_SHARE)):
+                continue
+            _or_why(figures, what, partial(_one, figures, engine, case, kafka, peers))
 
 
 def _prepared(figures: Figures, engine: Engine, peers: Path) -> bool:
@@ -144,7 +180,7 @@ def _prepared(figures: Figures, engine: Engine, peers: Path) -> bool:
     return True
 
 
-def _growth(figures: Figures, plan: Plan, kafka: str) -> None:
+def _growth(figures: Figures, plan: Plan, clock: Clock, kafka: str) -> None:
     answers, events = BENCH / "answers", plan.growth_events
     base = fill(kafka, answers, events, 160, 4)
     one, four = {"OURS_WINDOWS": "60"}, (60, 300, 900, 3600)
@@ -153,7 +189,11 @@ def _growth(figures: Figures, plan: Plan, kafka: str) -> None:
         Case("1 window size kept", base, env=one),
         Case("4 window sizes", base, four),
         Case("16,000 keys", fill(kafka, answers, events, 16_000, 4)),
-        *(Case(f"{n} partitions", fill(kafka, answers, events, 160, n)) for n in plan.partitions),
+    ]
+    cases += [
+        Case(f"{n} partitions", fill(kafka, answers, events, 160, n))
+        for n in plan.partitions
+        if clock.room(figures, f"{n} partitions", GROWTH_SHARE)
     ]
     for number in range(plan.growth_rounds):
         for case in cases:

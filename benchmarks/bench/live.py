@@ -140,7 +140,10 @@ def _traffic(kafka: str, topic: str, seconds: float, file: Path) -> "Iterator[su
         yield process
     finally:
         process.terminate()
-        process.wait(20)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def _until_caught_up(settings: Settings, within_s: float) -> float:

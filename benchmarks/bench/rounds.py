@@ -58,7 +58,7 @@ class Case(msgspec.Struct, frozen=True):
     env: dict[str, str] = {}
 
 
-def run(engine: Engine, case: Case, kafka: str, peers: Path, limit_s: float = 300.0) -> Run:
+def run(engine: Engine, case: Case, kafka: str, peers: Path, limit_s: float = 180.0) -> Run:
     """Run ``engine`` until the last expected pane is written, or ``limit_s``."""
     name = f"b{engine.name}{time.time_ns() // 1_000_000 % 10**9}"
     admin = AdminClient({"bootstrap.servers": kafka})
@@ -89,7 +89,7 @@ def _run(engine: Engine, case: Case, kafka: str, peers: Path, name: str, folder:
     env["PYTHONPATH"] = os.pathsep.join([str(scripts(peers)), str(ROOT)])
     if engine.before:
         command = filled_in(engine.before, engine, peers, state)
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=env)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=env, timeout=GRACE_S * 6)
     with log.open("wb") as said:
         worker = subprocess.Popen(
             filled_in(engine.command, engine, peers, state),
