@@ -18,6 +18,7 @@ STEP_US = 1000
 CLOSING_S = 2 * 3600
 """So long after the last event every key says a last word, which closes every pane whichever clock an engine has."""
 FLUSH_S = 120.0
+DELETED_S = 30.0
 
 
 class Pane(msgspec.Struct, array_like=True):
@@ -56,8 +57,8 @@ def fill(kafka: str, folder: Path, events: int, keys: int, partitions: int) -> F
     there = topic in admin.list_topics(timeout=10).topics
     if there and kept.exists():
         return msgspec.json.decode(kept.read_bytes(), type=Filled)
-    if there:
-        raise RuntimeError(f"{topic} exists without its answer {kept}: delete the topic")
+    if there:  # a fill that was broken off, or another folder's
+        _delete(admin, topic)
     config = {"retention.ms": "-1", "message.timestamp.type": "LogAppendTime"}
     for made in admin.create_topics([NewTopic(topic, partitions, 1, config=config)]).values():
         made.result()
@@ -65,6 +66,17 @@ def fill(kafka: str, folder: Path, events: int, keys: int, partitions: int) -> F
     folder.mkdir(parents=True, exist_ok=True)
     kept.write_bytes(msgspec.json.encode(filled))
     return filled
+
+
+def _delete(admin: AdminClient, topic: str) -> None:
+    """Delete ``topic`` and wait until the broker shows it no more."""
+    for deleted in admin.delete_topics([topic]).values():
+        deleted.result()
+    deadline_s = time.monotonic() + DELETED_S
+    while topic in admin.list_topics(timeout=10).topics:
+        if time.monotonic() > deadline_s:
+            raise RuntimeError(f"{topic}, which has lost its answer, is still there {DELETED_S:g} s after its deletion")
+        time.sleep(0.2)
 
 
 def _produce(kafka: str, topic: str, events: int, keys: int, partitions: int) -> Filled:
