@@ -12,7 +12,7 @@ import msgspec
 
 from app.adapters.readmodel.rows import ROWS, Row
 
-VERSION = 4
+VERSION = 5
 
 
 class Dialect(msgspec.Struct, frozen=True):

@@ -73,23 +73,29 @@ _EXPERIMENTS = """
 CREATE VIEW experiments AS
 SELECT
   t.id AS id,
-  t.service || ': ' || t.arm || ' against ' || t.control_arm AS name,
+  t.service || ': ' || t.last_arm || ' against ' || t.control_arm AS name,
   CASE WHEN t.ended_by IS NULL THEN 'running' ELSE 'completed' END AS status,
   jsonb_build_array(jsonb_build_object('variant_id', t.control_arm, 'role', 'control'),
-                    jsonb_build_object('variant_id', t.arm, 'role', 'trial')) AS variants,
-  jsonb_build_object(coalesce(t.control_arm, ''), n.json::jsonb #> '{split,trial,control_share}',
-                     coalesce(t.arm, ''), n.json::jsonb #> '{split,trial,share}') AS traffic_allocation,
-  coalesce(n.json::jsonb -> 'constraints', '[]') AS metrics,
+                    jsonb_build_object('variant_id', t.last_arm, 'role', 'trial')) AS variants,
+  jsonb_build_object(coalesce(t.control_arm, ''), t.json::jsonb #> '{split,trial,control_share}',
+                     coalesce(t.last_arm, ''),
+                     number(t.json::jsonb #> '{split,trial,share}')
+                       / greatest(1, coalesce(jsonb_array_length(t.json::jsonb #> '{split,trial,arms}'), 1))
+                    ) AS traffic_allocation,
+  coalesce(t.json::jsonb -> 'constraints', '[]') AS metrics,
   to_timestamp(t.start_s) AS start_time,
   to_timestamp(e.time_s) AS end_time,
   e.json::jsonb -> 'expected_impact' AS results,
-  CASE e.action WHEN 'promote' THEN t.arm WHEN 'admit' THEN t.arm WHEN 'roll-back' THEN t.control_arm END
-    AS winner_variant_id,
+  CASE WHEN e.action IN ('promote', 'admit') THEN t.last_arm
+    WHEN e.action = 'roll-back' THEN t.control_arm END AS winner_variant_id,
   number(e.json::jsonb -> 'confidence') AS statistical_significance,
   t.service AS service,
   e.action AS ended_with,
   e.rationale AS conclusion
-FROM trials t JOIN events n ON n.id = t.newest LEFT JOIN events e ON e.id = t.ended_by
+FROM (
+  SELECT t.*, n.json AS json, coalesce(n.json::jsonb #>> '{split,trial,arm}', t.arm) AS last_arm
+  FROM trials t JOIN events n ON n.id = t.newest
+) t LEFT JOIN events e ON e.id = t.ended_by
 """
 
 VIEWS = (_NUMBER, _DECISIONS, _PERFORMANCE, _TRIALS, _EXPERIMENTS)

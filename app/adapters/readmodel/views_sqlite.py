@@ -65,23 +65,27 @@ _EXPERIMENTS = """
 CREATE VIEW experiments AS
 SELECT
   t.id AS id,
-  t.service || ': ' || t.arm || ' against ' || t.control_arm AS name,
+  t.service || ': ' || t.last_arm || ' against ' || t.control_arm AS name,
   CASE WHEN t.ended_by IS NULL THEN 'running' ELSE 'completed' END AS status,
   json_array(json_object('variant_id', t.control_arm, 'role', 'control'),
-             json_object('variant_id', t.arm, 'role', 'trial')) AS variants,
-  json_object(t.control_arm, json_extract(n.json, '$.split.trial.control_share'),
-              t.arm, json_extract(n.json, '$.split.trial.share')) AS traffic_allocation,
-  coalesce(json_extract(n.json, '$.constraints'), '[]') AS metrics,
+             json_object('variant_id', t.last_arm, 'role', 'trial')) AS variants,
+  json_object(t.control_arm, json_extract(t.json, '$.split.trial.control_share'),
+              t.last_arm, json_extract(t.json, '$.split.trial.share')
+                / max(1, coalesce(json_array_length(t.json, '$.split.trial.arms'), 1))) AS traffic_allocation,
+  coalesce(json_extract(t.json, '$.constraints'), '[]') AS metrics,
   strftime('%Y-%m-%dT%H:%M:%SZ', t.start_s, 'unixepoch') AS start_time,
   strftime('%Y-%m-%dT%H:%M:%SZ', e.time_s, 'unixepoch') AS end_time,
   json_extract(e.json, '$.expected_impact') AS results,
-  CASE e.action WHEN 'promote' THEN t.arm WHEN 'admit' THEN t.arm WHEN 'roll-back' THEN t.control_arm END
-    AS winner_variant_id,
+  CASE WHEN e.action IN ('promote', 'admit') THEN t.last_arm
+    WHEN e.action = 'roll-back' THEN t.control_arm END AS winner_variant_id,
   CASE WHEN e.json IS NULL THEN NULL ELSE json_extract(e.json, '$.confidence') END AS statistical_significance,
   t.service AS service,
   e.action AS ended_with,
   e.rationale AS conclusion
-FROM trials t JOIN events n ON n.id = t.newest LEFT JOIN events e ON e.id = t.ended_by
+FROM (
+  SELECT t.*, n.json AS json, coalesce(json_extract(n.json, '$.split.trial.arm'), t.arm) AS last_arm
+  FROM trials t JOIN events n ON n.id = t.newest
+) t LEFT JOIN events e ON e.id = t.ended_by
 """
 
 VIEWS = (_DECISIONS, _PERFORMANCE, _TRIALS, _EXPERIMENTS)

@@ -3,10 +3,14 @@ import pytest
 
 from app.adapters.readmodel.model import Model, TooManyError
 from app.adapters.readmodel.paging import CursorError, Wanted
+from app.core.row import Tick
+from app.core.service import step
 from app.core.sketch import merge_into, quantiles, unpack
 from tests.adapters.readmodel.stores import BOTH, opener
 from tests.adapters.readmodel.worlds import document, outputs, records
 from tests.core.loop import START_S
+from tests.core.test_flow import NOW_S, control, finding, row_of
+from tests.core.test_modes import said_by
 
 
 @pytest.fixture(scope="module", params=BOTH)
@@ -121,3 +125,31 @@ def test_a_follower_gets_every_event_once_in_the_order_of_the_log(model):
 def _listed(value):
     """SQLite has no arrays: it is JSON there."""
     return value if isinstance(value, list) else msgspec.json.decode(value)
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_of_several_challengers_the_one_that_went_on_is_told(kind, request, tmp_path):
+    row = said_by(row_of(), "slices")
+    said = []
+    for evidence in (
+        control("experiment.start", {"arms": ["cheap", "good", "fast"]}),
+        Tick(),
+        finding("critical", "quality_judge", "cheap"),
+    ):
+        row, outs = step(row, evidence, NOW_S)
+        said += outs
+    make = opener(request, kind, tmp_path)
+    store = make("before")
+    store.take(records(said))
+    (open_,) = Model(store).trials()
+    assert (open_.arm, open_.status) == ("good", "running")
+    assert open_.share == pytest.approx(1 / 30)
+    for evidence in (finding("critical", "quality_judge", "good"), control("promote", {})):
+        row, outs = step(row, evidence, NOW_S)
+        said += outs
+    store.close()
+    other = make("after")
+    other.take(records(said))
+    (done,) = Model(other).trials()
+    assert (done.arm, done.winner, done.ended_with) == ("fast", "fast", "promote")
+    other.close()
