@@ -11,7 +11,7 @@ AGAIN := --reruns 1 --only-rerun TooSlow  # a wait that ran out is tried once mo
 KAFKA := $(PYTHON) deploy/kafka/kafka.py
 REGISTRY := $(PYTHON) deploy/registry/registry.py
 POSTGRES := $(PYTHON) deploy/postgres/postgres.py
-CODE := app agents tables deploy tests
+CODE := app agents tables deploy tests clients
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -128,6 +128,14 @@ postgres: ## Start a PostgreSQL of its own on loopback and print its address (PO
 .PHONY: postgres-stop
 postgres-stop: ## Stop it
 	@$(POSTGRES) stop
+
+.PHONY: sdk
+sdk: .venv/.dev ## Build the Python client's wheel into dist/ and use it in an environment of its own (PYTHON=python3.10)
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./clients/python
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(PYTHON) -m venv "$$folder" && \
+	  "$$folder/bin/pip" install --quiet --no-index --no-deps dist/llm_optimizer_client-*.whl && cd "$$folder" && \
+	  bin/python -I -c 'import llm_optimizer_client as c; o = c.Client(transport=c.MemoryTransport(), spill="spill"); \
+	    assert o.response("chat", "m", 1.0) and o.close() and o.counts().sent == 1; print("ready: dist, version", c.__version__)'
 
 .PHONY: litellm
 litellm: ## Install LiteLLM (540 MB) into an environment of its own, for its end-to-end test

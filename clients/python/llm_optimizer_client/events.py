@@ -5,6 +5,7 @@ What is refused here would have ended in the dead letters; the error names the f
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -118,8 +119,23 @@ def feedback_record(source: str, request_id: str, fields: Mapping[str, Any]) -> 
 
 
 def new_id() -> str:
-    """32 hex digits nobody else draws, in a forked process neither."""
-    return os.urandom(16).hex()
+    """32 hex digits nobody else draws: 80 random bits of this process, and a number."""
+    return f"{_ids.process}{next(_ids.numbers):012x}"
+
+
+class _Ids:
+    """A forked process begins anew."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        self.process, self.numbers = os.urandom(10).hex(), itertools.count()
+
+
+_ids = _Ids()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_ids.begin)
 
 
 def _request_id(given: dict[str, Any], request_id: object) -> object:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ from llm_optimizer_client.events import Record
 from llm_optimizer_client.frames import Frame, frames, mark_frame, record_frame
 
 READ_BYTES = 1 << 20
+POLITE = 16
+"""After so many records the interpreter is offered to other threads: they tell of answers meanwhile."""
 
 
 class Position(NamedTuple):
@@ -164,6 +167,8 @@ class Journal:
             most -= frame.what == "record"
             if most <= 0:
                 break
+            if most % POLITE == 0:
+                time.sleep(0)
         return Position(segment, offset)
 
     def _seen(self, frame: Frame, offset: int, found: list[Record]) -> None:

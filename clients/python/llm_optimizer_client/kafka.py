@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_optimizer_client.events import Kind, Record
+from llm_optimizer_client.journal import POLITE
 from llm_optimizer_client.transport import Rejection, Sent
 
 DELIVERY_S = 10.0
@@ -61,6 +62,8 @@ class KafkaTransport:
         outcomes: list[Any] = [None] * len(records)
         for index, record in enumerate(records):
             self._produce(record, index, outcomes)
+            if index % POLITE == 0:
+                time.sleep(0)
         deadline = time.monotonic() + self._delivery_s + 5.0
         while None in outcomes and time.monotonic() < deadline:
             self._producer.poll(0.1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from functools import lru_cache
 from typing import NamedTuple
 
 SLICES = frozenset(("main", "trial", "control", "holdout", "shadow"))
@@ -30,15 +31,23 @@ class Receipt(NamedTuple):
 
 def with_receipt(unique: str, receipt: Receipt) -> str:
     """The request id that carries ``receipt``. ``unique`` holds no dot."""
-    packed = bytes([0x90 | len(receipt)]) + b"".join([_packed(value) for value in receipt])
-    return f"{unique}.{base64.urlsafe_b64encode(packed).rstrip(b'=').decode()}"
+    return f"{unique}.{_text_of(receipt)}"
 
 
 def receipt_of(request_id: str) -> Receipt | None:
     """The receipt inside ``request_id``; None when there is none or it is damaged."""
     _, dot, text = request_id.partition(".")
-    if not dot:
-        return None
+    return _receipt_in(text) if dot else None
+
+
+@lru_cache(maxsize=4096)  # a service has few: arms x slices x 64 session groups
+def _text_of(receipt: Receipt) -> str:
+    packed = bytes([0x90 | len(receipt)]) + b"".join([_packed(value) for value in receipt])
+    return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
+
+
+@lru_cache(maxsize=4096)
+def _receipt_in(text: str) -> Receipt | None:
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         return _checked(_unpacked(raw))

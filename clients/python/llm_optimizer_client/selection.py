@@ -17,7 +17,7 @@ class NoModelError(LookupError):
     """The split of the service is not known, and no default was given."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen: that would double what a selection costs
 class Selection:
     """``request_id`` carries the receipt: send it with the response event, and with feedback. ``origin``: drawn here
     from the split, answered by the API, or the caller's default (then ``arm`` is empty and there is no receipt).
@@ -67,7 +67,7 @@ def drawn(split: Split, unique: str, session: str, parts: Mapping[str, str]) -> 
         version=split.version,
         segment=segment,
         session_group=group,
-        order=tuple(split.arms[other] for other in split.order(name)),
+        order=split.servers(name),
         mirror=split.mirror(slice_),
     )
 

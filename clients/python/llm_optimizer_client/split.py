@@ -52,8 +52,12 @@ class Split:
             self.sticky = bool(document.get("sticky", True))
             self.segment_by = str(document.get("segment_by", ""))
             self.segments = tuple(document.get("segments", ()))
-            self._weights = {name: self._positive(given) for name, given in document["weights"].items()}
+            weights = {name: self._positive(given) for name, given in document["weights"].items()}
+            self._weights = {
+                name: (given, sum(weight for _, weight in given)) for name, given in weights.items() if given
+            }
             self._trial = _trial(document.get("trial"))
+            self._servers = {name: tuple(self.arms[other] for other in self.order(name)) for name in self.arms}
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a split: {error!r}") from error
         named = [self.incumbent, self.baseline]
@@ -82,8 +86,10 @@ class Split:
                 return "trial", max(trial.challengers, key=lambda arm: hash01(f"{trial.id}/{arm}", identity))
             if v < trial.share + trial.control_share:
                 return "control", trial.control_arm
-        weights = self._weights.get(segment) or self._weights.get("*") or [(self.incumbent, 1.0)]
-        point, reached = hash01(MAIN_SALT, identity) * sum(weight for _, weight in weights), 0.0
+        weights, total = self._weights.get(segment) or self._weights.get("*") or ([(self.incumbent, 1.0)], 1.0)
+        if len(weights) == 1:
+            return "main", weights[0][0]
+        point, reached = hash01(MAIN_SALT, identity) * total, 0.0
         for arm, weight in weights:
             reached += weight
             if point < reached:
@@ -94,6 +100,10 @@ class Split:
         """The arm that is to get a copy of a request of this slice, which serves nobody; empty: none."""
         trial = self._trial
         return trial.challengers[0] if trial is not None and trial.mirrored and slice_ == "control" else ""
+
+    def servers(self, arm: str) -> tuple[Mapping[str, Any], ...]:
+        """The arms of ``order``, with their definitions."""
+        return self._servers[arm]
 
     def order(self, arm: str) -> list[str]:
         """Who may answer for ``arm``: itself, the fallbacks it names, the incumbent, then all others."""

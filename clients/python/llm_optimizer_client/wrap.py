@@ -124,18 +124,20 @@ def _installed(client: Any, wrapping: _Wrapping) -> Any:
 def _synchronous(inner: Any, wrapping: _Wrapping) -> Any:
     def post(path: str, *, body: Any = None, stream: bool = False, **more: Any) -> Any:
         reader = wrapping.reader(path, body)
-        if reader is None or _is_unread(more):
+        raw = _raw(more)
+        if reader is None or raw == "stream":  # the application reads the body itself, there is nothing to tell
             return inner(path, body=body, stream=stream, **more)
-        selection = wrapping.own(body)
+        selection = None
         if wrapping.select:
             try:
                 selection = wrapping.client.select_model(wrapping.service, **_asked(body))
             except Exception:
                 log.exception("no model was selected")
+        selection = selection or wrapping.own(body)
         call = wrapping.call(reader, selection, body, stream=stream)
         try:
             result = inner(path, body=call.body, stream=stream, **more)
-            answer = result.parse() if _is_raw(more) else result
+            answer = result.parse() if raw else result
         except BaseException as error:
             call.failed(error)
             raise
@@ -148,18 +150,20 @@ def _synchronous(inner: Any, wrapping: _Wrapping) -> Any:
 def _asynchronous(inner: Any, wrapping: _Wrapping) -> Any:
     async def post(path: str, *, body: Any = None, stream: bool = False, **more: Any) -> Any:
         reader = wrapping.reader(path, body)
-        if reader is None or _is_unread(more):
+        raw = _raw(more)
+        if reader is None or raw == "stream":
             return await inner(path, body=body, stream=stream, **more)
-        selection = wrapping.own(body)
+        selection = None
         if wrapping.select:
             try:
                 selection = await wrapping.client.aselect_model(wrapping.service, **_asked(body))
             except Exception:
                 log.exception("no model was selected")
+        selection = selection or wrapping.own(body)
         call = wrapping.call(reader, selection, body, stream=stream)
         try:
             result = await inner(path, body=call.body, stream=stream, **more)
-            answer = result.parse() if _is_raw(more) else result
+            answer = result.parse() if raw else result
             answer = await answer if inspect.isawaitable(answer) else answer
         except BaseException as error:
             call.failed(error)
@@ -202,12 +206,3 @@ def _asked(body: Mapping[str, Any]) -> dict[str, Any]:
 def _raw(more: Mapping[str, Any]) -> str:
     headers = (more.get("options") or {}).get("headers") or {}
     return next((str(value) for name, value in headers.items() if name.lower() == RAW), "")
-
-
-def _is_raw(more: Mapping[str, Any]) -> bool:
-    return bool(_raw(more))
-
-
-def _is_unread(more: Mapping[str, Any]) -> bool:
-    """``with_streaming_response``: the application reads the body itself, there is nothing to tell."""
-    return _raw(more) == "stream"
