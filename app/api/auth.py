@@ -19,7 +19,7 @@ class Authenticator:
     def __init__(self, api: Api) -> None:
         self._open = api.auth == "none"
         self._ring = KeyRing(Path(api.keys_file)) if api.keys_file else None
-        self._keys = KeySet(api.jwks) if api.jwks else None
+        self._keys = KeySet(api.jwks, api.jwks_cafile) if api.jwks else None
         self._rules = Rules(api.jwt_issuer, api.jwt_audience, api.jwt_skew_s, api.jwt_roles_claim)
 
     async def identify(self, authorization: str, api_key: str = "") -> Identity:

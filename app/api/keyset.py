@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,13 +25,16 @@ MAX_BYTES = 1 << 20
 
 
 class KeySet:
-    """Keys from ``place``. Mutable: a cache. Raises ``TokenError`` when made for a plain http address elsewhere."""
+    """Keys from ``place``, trusted by ``cafile`` (empty: the system's authorities). Mutable: a cache. Raises
+    ``TokenError`` when made for a plain http address elsewhere, ``OSError`` for a ``cafile`` that cannot be read.
+    """
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, cafile: str = "") -> None:
         address = urlsplit(place)
         if address.scheme == "http" and not is_loopback(address.hostname or ""):
             raise TokenError(f"api.jwks: {place} must be https: whoever changes it on the way signs tokens")
         self._place, self._remote = place, address.scheme in {"http", "https"}
+        self._trusted = ssl.create_default_context(cafile=cafile) if cafile else True
         self._keys: Keys = {}
         self._read_s = self._asked_s = float("-inf")
         self._lock = asyncio.Lock()
@@ -60,7 +64,7 @@ class KeySet:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(self._place, allow_redirects=False) as answer,
+            session.get(self._place, allow_redirects=False, ssl=self._trusted) as answer,
         ):
             if answer.status != 200:
                 raise TokenError(f"status {answer.status}")

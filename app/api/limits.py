@@ -1,9 +1,12 @@
 """What one caller may cost: requests by a token bucket, and connections by number and patience."""
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
+
+audit = logging.getLogger("audit")
 
 MAX_CALLERS = 10_000
 
@@ -55,6 +58,7 @@ class _Guarded(asyncio.Protocol):
         self._guards, self._inner = guards, inner
         self._transport: Any = None
         self._timer: asyncio.TimerHandle | None = None
+        self._begun = False
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -69,6 +73,7 @@ class _Guarded(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._transport is not None:
+            self._begun = True
             self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
@@ -90,6 +95,7 @@ class _Guarded(asyncio.Protocol):
     def watch(self) -> None:
         """Close the connection unless a whole request comes in time."""
         self.rest()
+        self._begun = False
         self._timer = asyncio.get_running_loop().call_later(self._guards.patience_s, self._give_up)
 
     def rest(self) -> None:
@@ -100,5 +106,7 @@ class _Guarded(asyncio.Protocol):
 
     def _give_up(self) -> None:
         self._guards.slow += 1
+        if self._begun and self._transport is not None:  # not one that only rested between two requests
+            audit.warning("closed a connection of %s: too slow", self._transport.get_extra_info("peername"))
         if self._transport is not None:
             self._transport.abort()

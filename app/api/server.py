@@ -31,6 +31,9 @@ MAX_LINE = 8_190
 REQUEST_ID = web.RequestKey("request_id", str)
 IDENTITY = web.RequestKey("identity", Identity)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,100}").fullmatch
+_AUDITED = frozenset((401, 403, 408, 413, 422, 429))
+_ODD_PATH = re.compile(r"\.\.|//|\\|%(2e|2f|5c|00)", re.IGNORECASE).search
+"""What no client of ours sends: somebody tries whether a path leads elsewhere."""
 _SAFE = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
@@ -120,11 +123,11 @@ class Server:
             )
 
     def _problem(self, request: web.Request, problem: Problem) -> web.Response:
-        if problem.status in {401, 403, 413, 408, 422, 429}:
+        if problem.status in _AUDITED or _ODD_PATH(request.raw_path):
             who: Identity | None = request.get(IDENTITY)
             audit.warning(
                 "refused %s %s by %s from %s: %d %s (%s)",
-                request.method, request.path[:200], who.name if who else "nobody", request.remote, problem.status,
+                request.method, request.raw_path[:200], who.name if who else "nobody", request.remote, problem.status,
                 problem.error, request[REQUEST_ID],
             )  # fmt: skip
         body = problem.body(request[REQUEST_ID])

@@ -32,6 +32,9 @@ class Api(Section, frozen=True, kw_only=True):
         File,
         Meta(description="JSON Web Key Set that signs bearer tokens: a file, or an https address (http on loopback)."),
     ] = ""
+    jwks_cafile: Annotated[
+        File, Meta(description="PEM of the authority that vouches for the address of jwks; empty: the system's.")
+    ] = ""
     jwt_issuer: Annotated[str, Meta(max_length=1000, description="Required `iss` of a token.")] = ""
     jwt_audience: Annotated[str, Meta(max_length=1000, description="Required `aud` of a token.")] = ""
     jwt_roles_claim: Annotated[

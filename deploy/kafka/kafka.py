@@ -11,6 +11,9 @@ Settings (environment):
     KAFKA_HOME_DIR   the instance's folder (data, log, pid file), default .kafka/<port>; delete it to start empty
     KAFKA_LIB_DIR    the jars, shared by all instances, default .kafka/lib
     KAFKA_JVM        options of the JVM, default -Xmx768m
+    KAFKA_SECURE_PORT  a second port, for TLS with SASL (PLAIN and SCRAM-SHA-512); default none
+    KAFKA_SECURE_DIR   its folder: server.pem (PKCS#8 key, then certificate chain) and ca.pem for client certificates
+    KAFKA_SECURE_USER  NAME:PASSWORD of its only user, letters, digits, - and _
 A start after `kill -9` keeps the data. Only the standard library is used, so it runs before anything is installed.
 """
 
@@ -45,6 +48,16 @@ class BrokerError(RuntimeError):
 
 
 @dataclass(frozen=True)
+class Secure:
+    """The second listener: TLS and SASL."""
+
+    port: int
+    folder: Path
+    user: str
+    password: str
+
+
+@dataclass(frozen=True)
 class Instance:
     """One broker: its port and folders."""
 
@@ -52,6 +65,7 @@ class Instance:
     home: Path
     lib: Path
     jvm: tuple[str, ...]
+    secure: "Secure | None" = None
 
     @property
     def address(self) -> str:
@@ -81,7 +95,20 @@ def instance(env: dict[str, str]) -> Instance:
         raise BrokerError(f"KAFKA_PORT is {port!r}; must be a port number from 1 to 65535")
     home = Path(env.get("KAFKA_HOME_DIR") or ROOT / ".kafka" / port).resolve()
     lib = Path(env.get("KAFKA_LIB_DIR") or ROOT / ".kafka" / "lib").resolve()
-    return Instance(int(port), home, lib, tuple(env.get("KAFKA_JVM", "-Xmx768m").split()))
+    return Instance(int(port), home, lib, tuple(env.get("KAFKA_JVM", "-Xmx768m").split()), _secure(env))
+
+
+def _secure(env: dict[str, str]) -> Secure | None:
+    port = env.get("KAFKA_SECURE_PORT", "")
+    if not port:
+        return None
+    user, _, password = env.get("KAFKA_SECURE_USER", "").partition(":")
+    if not re.fullmatch(r"[\w-]+", user) or not re.fullmatch(r"[\w-]+", password):
+        raise BrokerError("KAFKA_SECURE_USER must be NAME:PASSWORD of letters, digits, - and _")
+    folder = Path(env.get("KAFKA_SECURE_DIR", "")).resolve()
+    if missing := [name for name in ("server.pem", "ca.pem") if not (folder / name).is_file()]:
+        raise BrokerError(f"KAFKA_SECURE_DIR {folder} lacks {' and '.join(missing)}")
+    return Secure(int(port), folder, user, password)
 
 
 def missing_tools() -> list[str]:
@@ -218,7 +245,27 @@ def _properties(broker: Instance) -> str:
         "group.min.session.timeout.ms": 1000,
         "log.retention.check.interval.ms": 10_000,
     }
+    if broker.secure is not None:
+        listener = f"SECURE://127.0.0.1:{broker.secure.port}"
+        settings["listeners"] = f"{settings['listeners']},{listener}"
+        settings["advertised.listeners"] = f"{settings['advertised.listeners']},{listener}"
+        settings["listener.security.protocol.map"] = f"{settings['listener.security.protocol.map']},SECURE:SASL_SSL"
+        settings |= {f"listener.name.secure.{key}": value for key, value in _secured(broker.secure).items()}
     return "".join(f"{key}={value}\n" for key, value in settings.items())
+
+
+def _secured(secure: Secure) -> dict[str, object]:
+    modules = "org.apache.kafka.common.security"
+    return {
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": secure.folder / "server.pem",
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": secure.folder / "ca.pem",
+        "ssl.client.auth": "requested",
+        "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
+        "plain.sasl.jaas.config": f'{modules}.plain.PlainLoginModule required user_{secure.user}="{secure.password}";',
+        "scram-sha-512.sasl.jaas.config": f"{modules}.scram.ScramLoginModule required;",
+    }
 
 
 def _format(broker: Instance) -> None:
@@ -233,6 +280,8 @@ def _format(broker: Instance) -> None:
         "-c",
         str(broker.properties),
     ]
+    if broker.secure is not None:
+        command += ["--add-scram", f"SCRAM-SHA-512=[name={broker.secure.user},password={broker.secure.password}]"]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode != 0:
         raise BrokerError(f"could not format {broker.data}:\n{made.stdout[-2000:]}{made.stderr[-2000:]}")

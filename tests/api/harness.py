@@ -138,9 +138,10 @@ async def api(model: Model, keys: dict[str, str] | None = None, **settings: Any)
 
 
 class Issuer:
-    """A real issuer's key set, with one key of each kind."""
+    """A real issuer's key set, with one key of each kind; their ids begin with ``name``."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self.name = name
         self.private: dict[str, Any] = {
             "RS256": rsa.generate_private_key(public_exponent=65537, key_size=2048),
             "ES256": ec.generate_private_key(ec.SECP256R1()),
@@ -152,10 +153,10 @@ class Issuer:
         for name, key in self.private.items():
             algorithm: Any = jwt.get_algorithm_by_name(name)
             made = algorithm.to_jwk(key.public_key(), as_dict=True)
-            listed.append({**made, "kid": name, "use": "sig"})
+            listed.append({**made, "kid": self.name + name, "use": "sig"})
         return msgspec.json.encode({"keys": listed})
 
     def token(self, now_s: float, algorithm: str = "RS256", **claims: Any) -> str:
         known = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ana", "exp": now_s + 60, "roles": ["viewer"]}
         chosen = {name: value for name, value in {**known, **claims}.items() if value is not None}
-        return jwt.encode(chosen, self.private[algorithm], algorithm, headers={"kid": algorithm})
+        return jwt.encode(chosen, self.private[algorithm], algorithm, headers={"kid": self.name + algorithm})

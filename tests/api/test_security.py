@@ -150,6 +150,22 @@ async def test_each_order_needs_its_role(model, guarded):
         assert [command.actor for command, _, _ in running.log.sent] == ["key:approver", "key:admin"]
 
 
+async def test_an_idempotency_key_that_is_sent_again_with_another_body_is_refused_and_named(model, guarded, caplog):
+    settings, secrets = guarded
+    async with api(model, **settings) as running:
+        key = {"Idempotency-Key": "recorded"}
+        order = {"service": "chat", "command": "pause"}
+        assert (await running.post("/commands", order, secrets["operator"], headers=key))[0] == 202
+        again = await running.post("/commands", order, secrets["operator"], headers=key)
+        assert (again[0], again[1]["replayed"], len(running.log.sent)) == (202, True, 1)
+        status, body, _ = await running.post(
+            "/commands", {**order, "command": "resume"}, secrets["operator"], headers=key
+        )
+        assert (status, body["error"], len(running.log.sent)) == (422, "idempotency_key_reused", 1)
+    (said,) = [r.getMessage() for r in caplog.records if r.name == "audit"]
+    assert "key:operator" in said and "idempotency_key_reused" in said and "recorded" not in said
+
+
 async def test_an_idempotency_key_of_one_caller_says_nothing_to_another(model, guarded):
     settings, secrets = guarded
     async with api(model, **settings) as running:
@@ -264,23 +280,26 @@ def test_a_file_of_keys_that_is_wrong_is_refused_with_the_place(text):
         parse_keys(text, "keys.toml")
 
 
-async def test_paths_lead_nowhere_else(model, guarded):
+async def test_paths_lead_nowhere_else(model, guarded, caplog):
     settings, secrets = guarded
     async with api(model, **settings) as running:
         for path in (
             "/api/v1/../../etc/passwd", "/api/v1/services/..%2f..%2fetc%2fpasswd", "/api/v1/services/%00",
             "/api/v1//services", "/docs/../keys.toml", "/api/v1/services/chat%2Fdocument", "/%2e%2e/%2e%2e/etc/passwd",
-            "/api/v1/decisions/' OR 1=1 --",
+            "/api/v1/services/%2e%2e%5cwin.ini", "/api/v1/decisions/' OR 1=1 --",
         ):  # fmt: skip
+            caplog.clear()
             raw = await _raw(
                 running.url,
                 f"GET {path.replace(' ', '%20')} HTTP/1.1\r\nHost: x\r\nX-API-Key: {secrets['admin']}\r\n\r\n",
             )
             assert raw.split(b" ")[1] in {b"400", b"404"}, path
             assert b"root:" not in raw
+            said = [r.getMessage() for r in caplog.records if r.name == "audit"]
+            assert "OR 1=1" in path or ((len(said) == 1 and "by key:admin" in said[0]) or "by nobody" in said[0]), path
 
 
-async def test_bodies_that_are_too_large_too_deep_or_no_json_are_refused(model):
+async def test_bodies_that_are_too_large_too_deep_or_no_json_are_refused(model, caplog):
     async with api(model, max_body_bytes=2048) as running:
         json_type = {"Content-Type": "application/json"}
 
@@ -301,15 +320,21 @@ async def test_bodies_that_are_too_large_too_deep_or_no_json_are_refused(model):
                 yield b"x" * 1000
 
         assert await post(endless()) == 413
+        said = [r.getMessage() for r in caplog.records if r.name == "audit"]
+        assert len([line for line in said if "413 too_large" in line]) == 2
 
 
-async def test_a_slow_body_and_a_slow_header_are_cut_off(model):
+async def test_a_slow_body_and_a_slow_header_are_cut_off(model, caplog):
     async with api(model, request_timeout_s=0.3) as running:
         slow = "POST /api/v1/commands HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
         assert b" 408 " in await _raw(running.url, slow)
         assert await _raw(running.url, "GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: ") == b""
         assert await _raw(running.url, "") == b""
         assert running.server.guards.slow >= 2
+        said = [r.getMessage() for r in caplog.records if r.name == "audit"]
+        assert len(said) == 2, said  # a connection that says nothing is not worth a line
+        assert "408 too_slow" in said[0]
+        assert "too slow" in said[1]
 
 
 async def test_more_connections_than_allowed_are_closed_at_once(model):

@@ -6,9 +6,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 import pytest
@@ -40,19 +41,20 @@ def broker() -> Iterator[Broker]:
         with MockCluster() as cluster:
             yield Broker(cluster.bootstrap_servers, real=False)
     elif choice == "real":
-        with _started() as address:
+        with started() as address:
             yield Broker(address, real=True)
     else:
         yield Broker(choice, real=True)
 
 
 @contextmanager
-def _started() -> Iterator[str]:
+def started(more: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:
+    """A real broker of its own, with ``more`` settings of the script; skips, with the reason, where there is none."""
     why_not = subprocess.run([sys.executable, SCRIPT, "available"], capture_output=True, text=True, check=False)
     if why_not.returncode:
         pytest.skip(f"no real Kafka here: {(why_not.stderr or why_not.stdout).strip()}")
     home, port = tempfile.mkdtemp(prefix="kafka-"), free_port()
-    env = {**os.environ, "KAFKA_PORT": str(port), "KAFKA_HOME_DIR": home}
+    env = {**os.environ, "KAFKA_PORT": str(port), "KAFKA_HOME_DIR": home, **more}
     try:
         subprocess.run([sys.executable, SCRIPT, "start"], env=env, check=True, stdout=subprocess.DEVNULL)
         yield f"127.0.0.1:{port}"
