@@ -38,7 +38,7 @@ export function frame({ width, height, times, values, format, label, key, marks 
 
 function timeAxis(times, x, bottom, width) {
   const days = times[1] - times[0] > 36 * 3_600_000;
-  return timeTicks(times, width / 90).map((at) =>
+  return timeTicks(times, width / 90).filter((at) => x(at) < width - 18).map((at) =>
     s("text", { class: "when", x: x(at), y: bottom + 17, "text-anchor": "middle" }, days ? date(at) : time(at)));
 }
 

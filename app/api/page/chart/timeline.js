@@ -20,7 +20,7 @@ export function timeline({ key, label, width, times, bars }) {
     lanes.map((lane, index) => s("g", { class: "tick" },
       s("line", { x1: 6, x2: width - 8, y1: LANE * index + 30, y2: LANE * index + 30 }),
       s("text", { x: 6, y: LANE * index + 14, class: "name" }, lane))),
-    timeTicks(times, width / 90).map((at) => s("text", { class: "when", x: x(at), y: bottom + 16, "text-anchor": "middle" }, days ? date(at) : time(at))),
+    timeTicks(times, width / 90).filter((at) => x(at) > 18 && x(at) < width - 18).map((at) => s("text", { class: "when", x: x(at), y: bottom + 16, "text-anchor": "middle" }, days ? date(at) : time(at))),
     bars.map((bar) => drawn(bar, lanes.indexOf(bar.lane), x, times, tip, key)));
   return h("div", { class: "chart" }, svg, tip);
 }
