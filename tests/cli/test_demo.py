@@ -1,11 +1,14 @@
 """The demo's end, from a stored real report; the demo itself is run by tests/sim/test_demo.py."""
 
+import socket
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import pytest
 from click.testing import CliRunner
 
+from app.cli.demo import _free_port
 from app.cli.main import cli
 from app.sim.report import Report
 from app.sim.summary import lines
@@ -57,3 +60,11 @@ def test_a_scenario_with_a_mistake_is_an_error_before_anything_starts(tmp_path, 
     result = CliRunner().invoke(cli, ["demo", "--scenario", "s.toml"])
     assert "services" in str(result.exception)
     assert "s.toml" in str(result.exception)
+
+
+def test_the_live_page_takes_another_port_where_the_usual_one_is_taken():
+    with socket.socket() as other:
+        with suppress(OSError):  # somebody else has it: as good
+            other.bind(("127.0.0.1", 8088))
+            other.listen()
+        assert _free_port() not in {0, 8088}
