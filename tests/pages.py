@@ -95,7 +95,7 @@ def read_through(text: str, folder: Path, broker: str, patch: pytest.MonkeyPatch
 
 
 def _export(line: str, broker: str, patch: pytest.MonkeyPatch) -> None:
-    name, _, value = line.removeprefix("export ").partition("=")
+    name, _, value = shlex.split(line)[1].partition("=")
     if name != "PATH":
         patch.setenv(name, broker if name.endswith("BOOTSTRAP_SERVERS") else value)
 
