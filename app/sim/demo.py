@@ -238,6 +238,7 @@ reconcile_s = 0.5
 
 [gateway]
 kind = "orchestrator"
+shadow = true
 url = "{gateway_url}"
 
 [state]
