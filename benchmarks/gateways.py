@@ -65,7 +65,7 @@ async def propagation() -> list[str]:
         await grpc_gateway.close()
         await grpc_server.stop(None)
     desired = DesiredState(time.monotonic)
-    return [*lines, await _measured(DesiredGateway(desired)), "", "`desired` offers; what fetching takes shows below."]
+    return [*lines, await _measured(DesiredGateway(desired)), "", "`desired` offers; what fetching takes, and what MLflow's caches do, shows below."]
 
 
 async def _measured(gateway: Gateway) -> str:
@@ -225,7 +225,8 @@ def mlflow_lines(figures: mlflow_story.Figures) -> list[str]:
     ]
     return [
         f"MLflow with {mlflow_story.WORKERS} processes and its cache of {mlflow_story.CACHE_S} s; seconds from the",
-        "split on the log. `accepted` must not come before the last answer by the split before.",
+        "split on the log, for version 1 the start of the worker included. `accepted` must not come before the last",
+        "answer by the split before.",
         "",
         f"- {figures.requests} requests, {figures.failed} failed",
         "",
