@@ -102,24 +102,41 @@ def test_what_is_counted_does_not_depend_on_the_way(drawn: list[Any], data: st.D
     assert folded(stream, cuts, usual=True, early=early, sent=sent) == slow
 
 
-def test_nearly_every_event_of_a_plain_log_takes_it() -> None:
+def slow_ones(values: list[bytes | None]) -> tuple[list[int], dict[str, int]]:
+    """Offsets of ``values`` that were not counted by the usual path, and the counts."""
     taken: list[int] = []
-    decode = make_decode()
     fold = Fold(
-        "t-0", None, decode=decode, lateness_s=20, ahead_s=20, topology={"t": 1}, facts_partitions=1,
+        "t-0", None, decode=make_decode(), lateness_s=20, ahead_s=20, topology={"t": 1}, facts_partitions=1,
         partition_of=lambda _: 0,
     )  # fmt: skip
     known = fold._unusual
 
-    def noted(batch: Batch, offset: int, event: Event | None, bound_s: int) -> None:
+    def noted(batch: Batch, offset: int, event: Any, bound_s: int) -> None:
         taken.append(offset)
         known(batch, offset, event, bound_s)
 
     fold._unusual = noted  # type: ignore[method-assign]
+    n = len(values)
+    fold.fold(Batch("t-0", values, list(range(n)), start=0, end=n, segments=[(n, (START_S + 60) * 1000)]))
+    return taken, fold.counts
+
+
+def plain_log(n: int) -> list[bytes | None]:
     more = {"tokens": {"input": 1, "output": 1}}
-    values = [made(((OLD, more), rfc3339(START_S + i // 50), 11 * i, "s", 5.0))[0] for i in range(2000)]
-    fold.fold(Batch("t-0", values, list(range(2000)), start=0, end=2000, segments=[(2000, (START_S + 60) * 1000)]))
-    assert fold.counts == {"counted": 2000}
+    return [made(((OLD, more), rfc3339(START_S + i // 50), 11 * i, "s", 5.0))[0] for i in range(n)]
+
+
+def test_nearly_every_event_of_a_plain_log_takes_it() -> None:
+    taken, counts = slow_ones(plain_log(2000))
+    assert counts == {"counted": 2000}
+    assert len(taken) < 10
+
+
+def test_repeats_take_it_and_what_cannot_be_read_does_not_end_it() -> None:
+    values = plain_log(1000)
+    values = [*values, b"{", *values[500:], *plain_log(1500)[1000:]]
+    taken, counts = slow_ones(values)
+    assert counts == {"counted": 1500, "duplicates": 500, "rejected": 1, "rejected_not_json": 1}
     assert len(taken) < 10
 
 
