@@ -85,6 +85,7 @@ soak: .venv/.dev ## Steady live load on a real Kafka for HOURS (0.05 are three m
 .PHONY: bench
 bench: .venv/.dev ## Our worker and its peers side by side, and what ours costs, into docs/evidence (<= 10 min on a quiet machine; FULL=1, PEERS_DIR=folder)
 	@$(BIN)/python -m benchmarks.bench $(if $(FULL),--full) $(if $(PEERS_DIR),--peers $(PEERS_DIR)) $(if $(ONLY),--only $(ONLY)) $(if $(ENGINES),--engines $(ENGINES))
+	@$(BIN)/python -m benchmarks.api --into docs/evidence/api.md
 
 .PHONY: calibrate
 calibrate: .venv/.dev ## Measure every rule against its goals, into docs/evidence (<= 10 min; FULL=1 for more, NAB=DIR adds its series)

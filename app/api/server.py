@@ -27,7 +27,9 @@ from app.settings import Api
 log = logging.getLogger(__name__)
 audit = logging.getLogger("audit")
 
-MAX_LINE = 8_190
+MAX_LINE = 65_536
+"""Bytes of a request line: the longest parameters the document allows fit, each character written as %XX."""
+MAX_FIELD = 8_190
 REQUEST_ID = web.RequestKey("request_id", str)
 IDENTITY = web.RequestKey("identity", Identity)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,100}").fullmatch
@@ -65,7 +67,7 @@ class Server:
     async def listen(self, host: str, port: int) -> tuple[web.AppRunner, asyncio.Server, int]:
         """Serve; the actual port comes back. Raises ``OSError``: a taken port is an error, not another port."""
         runner = web.AppRunner(self.application, access_log=None, handle_signals=False, max_line_size=MAX_LINE,
-                               max_field_size=MAX_LINE, keepalive_timeout=self._api.request_timeout_s)  # fmt: skip
+                               max_field_size=MAX_FIELD, keepalive_timeout=self._api.request_timeout_s)  # fmt: skip
         await runner.setup()
         inner: Any = runner.server
         listening = await asyncio.get_running_loop().create_server(
@@ -123,11 +125,11 @@ class Server:
             )
 
     def _problem(self, request: web.Request, problem: Problem) -> web.Response:
-        if problem.status in _AUDITED or _ODD_PATH(request.raw_path):
+        if problem.status in _AUDITED or _ODD_PATH(_path(request)):
             who: Identity | None = request.get(IDENTITY)
             audit.warning(
                 "refused %s %s by %s from %s: %d %s (%s)",
-                request.method, request.raw_path[:200], who.name if who else "nobody", request.remote, problem.status,
+                request.method, _path(request)[:200], who.name if who else "nobody", request.remote, problem.status,
                 problem.error, request[REQUEST_ID],
             )  # fmt: skip
         body = problem.body(request[REQUEST_ID])
@@ -232,6 +234,11 @@ def etag_of(body: bytes) -> str:
 
 def _tags(header: str) -> set[str]:
     return {tag.strip().removeprefix("W/") for tag in header.split(",")}
+
+
+def _path(request: web.Request) -> str:
+    """As it came, escapes and all, without the query."""
+    return request.raw_path.partition("?")[0]
 
 
 def _request_id(request: web.Request) -> str:
