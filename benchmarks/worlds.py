@@ -8,10 +8,13 @@ import sys
 
 import msgspec
 import numpy as np
+from scipy.special import ndtr
 
-from app.core.cell import Cell, Group, Score
+from app.core.cell import SESSION_GROUPS, Cell, Group, Score
 from app.core.trial import Guardrails, Trial, next_step, observe, open_trial, shares
 from app.core.verdict import Verdict, judge
+
+Array = np.ndarray
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,11 +55,11 @@ def roll_out(world: World, guardrails: Guardrails, seed: int, minutes_max: int =
     canary = promoted = 0
     start = rng.uniform(0, 1440)
     walk = 0.0
-    sessions = Sessions(world, rng)
+    traffic = Traffic(world, rng)
     for minute in range(minutes_max):
         walk = 0.98 * walk + 0.2 * world.wobble_points * rng.normal()
         level = world.quality + world.trend_points * math.sin(2 * math.pi * (start + minute) / 1440) + walk
-        t, c = sessions.minute(level, *shares(trial.steps[trial.step]))
+        t, c = traffic.minute(level, *shares(trial.steps[trial.step]))
         canary += t.n
         trial = observe(trial, minute, t, c)
         verdict = judge(trial, guardrails)
@@ -75,80 +78,84 @@ def last_metric(trial: Trial, guardrails: Guardrails) -> str:
     return verdict.metric
 
 
-class Sessions:
-    """Draws the two cells of a minute; with session_size > 1 sessions live on over minutes and carry an effect."""
+class Live(msgspec.Struct):
+    """Sessions going on in one slice: group, requests left, and the effect they share. Mutable."""
+
+    group: Array
+    left: Array
+    effect: Array
+
+    @classmethod
+    def none(cls) -> "Live":
+        return cls(np.zeros(0, int), np.zeros(0, int), np.zeros(0))
+
+
+class Traffic:
+    """Draws the cells of the trial and of the control for one minute after another."""
 
     def __init__(self, world: World, rng: np.random.Generator) -> None:
         self.world, self.rng = world, rng
-        self.live: dict[str, list[list[float]]] = {"trial": [], "control": []}  # [group, left, effect]
+        self.live = {"trial": Live.none(), "control": Live.none()}
 
     def minute(self, level: float, trial_share: float, control_share: float) -> tuple[Cell, Cell]:
+        """``level``: quality of the incumbent in this minute."""
         w = self.world
-        return (
-            self._cell("trial", trial_share, level + w.quality_change, w.latency_change, w.error_change, w.cost_change),
-            self._cell("control", control_share, level, 0.0, 0.0, 0.0),
-        )
+        trial = self._cell("trial", trial_share, level + w.quality_change, w.latency_change, w.error_change)
+        return trial, self._cell("control", control_share, level, 0.0, 0.0)
 
-    def _cell(self, side: str, share: float, level: float, slower: float, failing: float, dearer: float) -> Cell:
+    def cell(self, side: str, share: float) -> Cell:
+        """One slice of a minute without a trend: ``side`` is trial or control."""
+        w = self.world
+        if side == "control":
+            return self._cell(side, share, w.quality, 0.0, 0.0)
+        return self._cell(side, share, w.quality + w.quality_change, w.latency_change, w.error_change)
+
+    def _cell(self, side: str, share: float, level: float, slower: float, failing: float) -> Cell:
         w, rng = self.world, self.rng
         groups, effects = self._who(side, share)
-        n = len(effects)
-        noise = rng.normal(size=(3, n)) * math.sqrt(1 - (w.session_share if w.session_size > 1 else 0.0))
-        z = noise + effects * (math.sqrt(w.session_share) if w.session_size > 1 else 0.0)
-        uniform = np.array([0.5 * math.erfc(-v / math.sqrt(2)) for v in z[0]])
+        n, shared = len(effects), w.session_share if w.session_size > 1 else 0.0
+        z = math.sqrt(1 - shared) * rng.normal(size=(3, n)) + math.sqrt(shared) * effects
         level = min(max(level, 0.01), 0.99)
-        quality = (uniform < level) * 1.0 if w.quality_sd == 0 else self._beta(level, n)
+        quality = (ndtr(z[0]) < level) * 1.0 if w.quality_sd == 0 else self._beta(level, n)
         scored = rng.random(n) < w.score_rate
         logs = math.log(800.0 * (1 + slower)) + w.latency_sigma * z[1]
-        costs = 0.002 * (1 + dearer) * np.exp(w.cost_sigma * z[2] - w.cost_sigma**2 / 2)
-        failed = rng.random(n) < w.error_rate + failing
-        return _cell_of(quality, scored, logs, costs, failed, groups)
+        costs = (
+            0.002 * (1 + (w.cost_change if side == "trial" else 0)) * np.exp(w.cost_sigma * z[2] - w.cost_sigma**2 / 2)
+        )
+        return cell_of(quality, scored, logs, costs, rng.random(n) < w.error_rate + failing, groups)
 
-    def _beta(self, mean: float, n: int) -> np.ndarray:
+    def _beta(self, mean: float, n: int) -> Array:
         k = mean * (1 - mean) / self.world.quality_sd**2 - 1
         return self.rng.beta(mean * k, (1 - mean) * k, n)
 
-    def _who(self, side: str, share: float) -> tuple[np.ndarray | None, np.ndarray]:
-        w, rng = self.world, self.rng
+    def _who(self, side: str, share: float) -> tuple[Array | None, Array]:
+        w, rng, live = self.world, self.rng, self.live[side]
         if w.session_size == 1:
             return None, np.zeros(rng.poisson(w.requests_per_minute * share))
-        live = self.live[side]
-        for _ in range(rng.poisson(w.requests_per_minute * share / w.session_size)):
-            live.append([int(rng.integers(64)), w.session_size, rng.normal()])
-        groups, effects = [], []
-        for session in live:
-            for _ in range(min(int(session[1]), rng.poisson(w.session_size / w.session_minutes))):
-                session[1] -= 1
-                groups.append(session[0])
-                effects.append(session[2])
-        self.live[side] = [session for session in live if session[1] > 0]
-        return np.array(groups, dtype=int), np.array(effects)
+        new = rng.poisson(w.requests_per_minute * share / w.session_size)
+        group = np.concatenate([live.group, rng.integers(SESSION_GROUPS, size=new)])
+        left = np.concatenate([live.left, np.full(new, w.session_size)])
+        effect = np.concatenate([live.effect, rng.normal(size=new)])
+        now = np.minimum(left, rng.poisson(w.session_size / w.session_minutes, size=len(left)))
+        on = left > now
+        self.live[side] = Live(group[on], (left - now)[on], effect[on])
+        return np.repeat(group, now), np.repeat(effect, now)
 
 
-def _cell_of(
-    quality: np.ndarray,
-    scored: np.ndarray,
-    logs: np.ndarray,
-    costs: np.ndarray,
-    failed: np.ndarray,
-    groups: np.ndarray | None,
-) -> Cell:
+def cell_of(quality: Array, scored: Array, logs: Array, costs: Array, failed: Array, groups: Array | None) -> Cell:
+    """The sums a worker would have kept of these requests."""
     q = quality[scored]
     cell = Cell(
         n=len(quality), errors=int(failed.sum()), latency_ms=float(np.exp(logs).sum()), log_latency=float(logs.sum()),
         log_latency_sq=float((logs**2).sum()), cost_n=len(costs), cost_usd=float(costs.sum()),
         cost_sq=float((costs**2).sum()), quality={"judge": Score(len(q), float(q.sum()), float((q * q).sum()))},
     )  # fmt: skip
-    if groups is not None:
-        for i, g in enumerate(groups.tolist()):
-            s = cell.groups.setdefault(g, Group())
-            s.n += 1
-            s.errors += int(failed[i])
-            s.log_latency += float(logs[i])
-            s.cost += float(costs[i])
-            if scored[i]:
-                s.scores += 1
-                s.quality += float(quality[i])
+    if groups is not None and len(groups):
+        of = [np.bincount(groups, weights, SESSION_GROUPS).tolist() for weights in
+              (None, failed, logs, costs, scored, quality * scored)]  # fmt: skip
+        for g, (n, errors, log, cost, scores, total) in enumerate(zip(*of, strict=True)):
+            if n:
+                cell.groups[g] = Group(int(n), int(errors), log, cost, int(scores), total)
     return cell
 
 

@@ -8,8 +8,8 @@ from app.core.stats.confidence import half_width
 from app.core.trial import Guardrails, observe
 from app.core.verdict import judge
 from benchmarks.calibrate.report import Effort, Table, judged, mapped, percent, upper
-from benchmarks.calibrate.world import Prompts, roll_out, scored_cell, slices, trial_of
-from benchmarks.worlds import Rollout, World
+from benchmarks.calibrate.world import Prompts, scored_cell, slices, trial_of
+from benchmarks.worlds import Rollout, World, roll_out
 
 TREND = {"trend_points": 0.05}
 MOVING = {"trend_points": 0.05, "wobble_points": 0.03}
@@ -40,7 +40,9 @@ BAD: dict[str, tuple[World, int]] = {
 def rollouts(effort: Effort, world: World, standard: int) -> list[Rollout]:
     """The ends of that many trials, seeds from 0."""
     longest = MANY_MINUTES[world.session_size]
-    return mapped(effort, roll_out, [(world, seed, longest) for seed in range(effort.replicates(standard))])
+    return mapped(
+        effort, roll_out, [(world, Guardrails(), seed, longest) for seed in range(effort.replicates(standard))]
+    )
 
 
 def _share(ends: list[Rollout], kind: str) -> float:

@@ -10,8 +10,7 @@ from app.core.stats.reward import Objective
 from app.core.trial import Guardrails, Trial, next_step, observe, open_trial, reshared, shares
 from app.core.verdict import judge
 from benchmarks.calibrate.report import Effort, Table, mapped, percent, upper
-from benchmarks.calibrate.world import Traffic
-from benchmarks.worlds import World
+from benchmarks.worlds import Traffic, World
 
 ALPHA = 0.05
 PLAN = TrialPlan(contest_percent=40)
