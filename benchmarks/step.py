@@ -155,7 +155,8 @@ def main(words: list[str]) -> int:
             f" {max(life.tick_ms for life in lives):12.3f} {max(life.largest for life in lives):10,}"
         )
     say(
-        f"goals: p99 <= {GOAL_P99_MS} ms, 1,000 services <= {GOAL_TICK_S} s, a row of 10 arms and 5 segments <= {GOAL_BYTES:,} bytes"
+        f"goals: p99 <= {GOAL_P99_MS} ms, 1,000 services <= {GOAL_TICK_S} s, "
+        f"a row of 10 arms and 5 segments <= {GOAL_BYTES:,} bytes"
     )
     return 0
 
