@@ -7,7 +7,6 @@ import atexit
 import logging
 import os
 import threading
-import weakref
 from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from pathlib import Path
@@ -269,7 +268,8 @@ def _default(service: str, default: str, unique: str) -> Selection:
     return without_split(service, default, unique)
 
 
-_CLIENTS: weakref.WeakSet[Client] = weakref.WeakSet()
+_CLIENTS: set[Client] = set()
+"""Until they are closed: one that is dropped may still have accepted events to send."""
 _default_client: Client | None = None
 _making = threading.Lock()
 

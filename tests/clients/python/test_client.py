@@ -1,5 +1,6 @@
 """The client loses nothing it accepted, says no instead of losing, and counts what became of every event."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from llm_optimizer_client import (
     Rejection,
     Sent,
 )
+from llm_optimizer_client import client as client_module
 
 ROOT = Path(__file__).parents[3]
 WITHIN_S = 20
@@ -166,6 +168,15 @@ def test_without_a_spill_folder_what_could_not_leave_is_counted_and_said(caplog)
     counts = client.counts()
     assert (counts.abandoned, counts.waiting) == (150, 0)
     assert "lost" in caplog.text
+
+
+def test_a_client_that_is_dropped_still_sends_what_it_accepted_before_the_program_ends():
+    there = Scripted("down", "down")
+    tell(Client(transport=there), 3)
+    gc.collect()
+    (dropped,) = [client for client in client_module._CLIENTS if client._transport is there]
+    assert dropped.close(WITHIN_S)
+    assert ids_of(there.sent) == ["e0", "e1", "e2"]
 
 
 def test_a_closed_client_says_no():
