@@ -20,7 +20,8 @@ pytestmark = pytest.mark.e2e
 
 PATIENCE_MS = 60_000
 WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("body *")]
-  .filter(e => e.getBoundingClientRect().right > innerWidth && !e.closest(".scroll")).map(e => e.outerHTML.slice(0, 90))"""
+  .filter(e => !e.closest(".scroll, svg") && Math.max(e.getBoundingClientRect().right, e.scrollWidth) > innerWidth)
+  .map(e => e.outerHTML.slice(0, 120))"""
 """What sticks out of the page."""
 
 
