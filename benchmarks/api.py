@@ -235,7 +235,7 @@ and a latency counts from the time a call was due. `cpu_ms_per_call` is the serv
 `core_share` how much of a core it used: where calls are late and it is well below 1, the machine gave it no more.
 
 Most of a call is gRPC's own: on a busy machine of two cores an echo of 40 bytes over the same server (grpc.aio)
-took 0.45 ms of a core, the answer to SelectModel 0.035 ms. For more calls start more `serve`: each has its own snapshot.
+took 0.45 ms of a core, the answer to SelectModel 0.035 ms. For more calls start more `serve`: each has a snapshot.
 """
 
 
