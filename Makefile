@@ -11,7 +11,7 @@ AGAIN := --reruns 1 --only-rerun TooSlow  # a wait that ran out is tried once mo
 KAFKA := $(PYTHON) deploy/kafka/kafka.py
 REGISTRY := $(PYTHON) deploy/registry/registry.py
 POSTGRES := $(PYTHON) deploy/postgres/postgres.py
-CODE := app agents tables deploy tests clients
+CODE := app agents tables deploy tests clients benchmarks examples
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

@@ -65,7 +65,12 @@ async def propagation() -> list[str]:
         await grpc_gateway.close()
         await grpc_server.stop(None)
     desired = DesiredState(time.monotonic)
-    return [*lines, await _measured(DesiredGateway(desired)), "", "`desired` offers; what fetching takes, and what MLflow's caches do, shows below."]
+    return [
+        *lines,
+        await _measured(DesiredGateway(desired)),
+        "",
+        "`desired` offers; what fetching takes, and what MLflow's caches do, shows below.",
+    ]
 
 
 async def _measured(gateway: Gateway) -> str:

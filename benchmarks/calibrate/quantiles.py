@@ -45,7 +45,8 @@ def quantile_table(effort: Effort) -> Table:
         single: sketch.Histogram = {}
         for x in values[:2000].tolist():
             sketch.add(single, x)
-        assert single == counted(values[:2000]), "the batch must fill the same buckets"
+        if single != counted(values[:2000]):
+            raise RuntimeError(f"{name}: a batch does not fill the buckets that single values fill")
         ordered = np.sort(values)
         errors = [abs(sketch.quantile(merged, q) / ordered[int(np.ceil(q * len(values))) - 1] - 1) for q in LEVELS]
         shown = tuple(percent(error, 0.01, digits=2) for error in errors)
