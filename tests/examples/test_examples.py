@@ -124,6 +124,8 @@ def test_04_and_05_are_documents_that_say_what_their_readme_says():
 
 
 class FileRig:
+    conditional = True
+
     def __init__(self, file) -> None:
         self.gateway = loaded("06-gateway-adapter/adapter.py").FileGateway(file)
         self.store = self.gateway.store
