@@ -24,7 +24,7 @@ def judge(row: Row, now_s: int) -> Result:
     lost = tuple(one for one in standing if one.lost)
     if lost:
         return _drop(row, now_s, standing, lost)
-    if row.watch is not None:  # a split whose traffic was not seen yet is not climbed from
+    if row.unseen:  # a split whose traffic was not seen yet is not climbed from
         return row, []
     best = chosen(standing, alpha=row.document.guardrails.alpha, enough=row.document.trial.contest_scored)
     return _choose(row, now_s, standing, best) if best is not None else (row, [])

@@ -14,6 +14,7 @@ from app.core.off_policy import OffPolicy
 from app.core.open_pane import UNATTRIBUTED
 from app.core.pacing import costs_of
 from app.core.pane import ClosedPane
+from app.core.patrol import walked
 from app.core.policy.spending import asked_of_spending
 from app.core.profile import Profile
 from app.core.quality_kept import Judged, QualityKept, Scores
@@ -49,6 +50,7 @@ def learned(row: Row, pane: ClosedPane) -> Row:
         spread=_spread(row, pane),
         trial_segments=_trial_segments(row, pane),
         watch=watched(row.watch, pane, row.document.verify.deadline_minutes) if row.watch else None,
+        patrol=walked(row.patrol, pane) if row.patrol and not row.watch else row.patrol,
         requests_per_minute=rate,
     )
 

@@ -15,6 +15,7 @@ from app.core.evidence import Chosen
 from app.core.forecast import Spread
 from app.core.levers.made_arm import Made
 from app.core.off_policy import OffPolicy
+from app.core.patrol import Patrol
 from app.core.profile import Profile
 from app.core.propensity import Shares
 from app.core.quality_kept import QualityKept
@@ -89,6 +90,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     ``trial_expected``: what the decision that opened the trial expected; ``trial_segments``: scores of
     the open trial by segment; ``trial_experiment``: the one of ``experiments`` the open trial belongs to.
     ``contest``: the other challengers, where several are on trial together (``app.core.contest``).
+    ``patrol``: whether the traffic still follows a split that was seen.
     ``capabilities``: what the gateway last said it can do (``ports.Capability``); empty: it never said.
     """
 
@@ -132,11 +134,17 @@ class Row(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     off_policy: OffPolicy = OffPolicy()
     capabilities: tuple[str, ...] = ()
     contest: tuple[Trial, ...] = ()
+    patrol: Patrol | None = None
 
     @property
     def challengers(self) -> tuple[Trial, ...]:
         """Every challenger on trial, the first one first; usually one or none."""
         return (self.trial, *self.contest) if self.trial is not None else ()
+
+    @property
+    def unseen(self) -> bool:
+        """Whether the traffic was not seen to follow the split, or no longer does: nothing climbs from there."""
+        return self.watch is not None or (self.patrol is not None and self.patrol.off_since_s > 0)
 
     @property
     def may_change(self) -> bool:

@@ -39,7 +39,7 @@ def judge(row: Row, now_s: int) -> Result:
         return rollout.end(row, now_s, why, rest=f"its trial showed harm in {verdict.metric}")
     if verdict.kind == "timeout":
         return rollout.end(row, now_s, judged("roll-back", row, asked, verdict), rest="its trial stayed undecided")
-    if verdict.kind == "hold" or row.watch is not None:  # a step whose traffic was not seen yet is not climbed from
+    if verdict.kind == "hold" or row.unseen:  # a step whose traffic was not seen yet is not climbed from
         return row, []
     action = _upwards(row, verdict)
     return _go_up(row, now_s, action, verdict, asked) if action is not None else (row, [])

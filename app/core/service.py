@@ -6,7 +6,7 @@ is obeyed. A tick lets deadlines pass. ``now_s`` is always event time: the end o
 
 import msgspec
 
-from app.core import answers, capping, experiments, mixing, orders, outputs, ruling, search, turns, verify
+from app.core import answers, capping, experiments, mixing, orders, outputs, patrol, ruling, search, turns, verify
 from app.core.decision import Outcome, encode_outcome
 from app.core.events import NAME_PATTERN, rfc3339
 from app.core.facts import ControlFact
@@ -17,6 +17,7 @@ from app.core.pane import ClosedPane
 from app.core.quality_kept import kept
 from app.core.row import BROADCAST, Row, Tick, new_row
 from app.core.savings import estimate
+from app.core.split import Split
 
 __all__ = ["BROADCAST", "Evidence", "Row", "Tick", "new_row", "step", "unnamed"]
 
@@ -73,17 +74,28 @@ def _step(row: Row, evidence: Evidence, now_s: int) -> Result:
 # ---- did the traffic follow? ----
 def _verify(row: Row, now_s: int) -> Result:
     watch, split = row.watch, row.split
-    if watch is None or split is None:
+    if split is None:
         return row, []
+    if watch is None:
+        return _look_after(row, split, now_s)
     seen = verify.seen(watch, split, row.document)
     if seen is not None and seen.followed:
-        return msgspec.structs.replace(row, watch=None), [_outcome(row, watch, seen, now_s)]
+        back = [patrol.ended(row.patrol, row.service, now_s)] if row.patrol and row.patrol.off_since_s else []
+        row = msgspec.structs.replace(row, watch=None, patrol=patrol.begun(watch))
+        return row, [_outcome(row, watch, seen, now_s), *back]
     if not watch.deadline_s or now_s < watch.deadline_s:
         return row, []
     if watch.reported or (seen is None and verify.carried(watch)):  # known, or little traffic that follows: go on
         return msgspec.structs.replace(row, watch=msgspec.structs.replace(watch, deadline_s=0)), []
     again = msgspec.structs.replace(watch, deadline_s=0, counts={}, others=0, reported=True)
     return msgspec.structs.replace(row, watch=again), [_outcome(row, watch, seen, now_s)]
+
+
+def _look_after(row: Row, split: Split, now_s: int) -> Result:
+    if row.patrol is None:
+        return row, []
+    after, said = patrol.told(row.patrol, split, row.document, now_s)
+    return msgspec.structs.replace(row, patrol=after), said
 
 
 def _outcome(row: Row, watch: verify.Watch, seen: verify.Seen | None, now_s: int) -> Output:

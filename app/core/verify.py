@@ -72,8 +72,8 @@ def carried(watch: Watch) -> bool:
     return watch.requests >= watch.others
 
 
-def seen(watch: Watch, split: Split, document: ServiceDocument) -> Seen | None:
-    """Whether the traffic follows ``split``; None before enough requests."""
+def seen(watch: Watch, split: Split, document: ServiceDocument, p_value: float = P_VALUE) -> Seen | None:
+    """Whether the traffic follows ``split``, by a test at ``p_value``; None before enough requests."""
     requests = watch.requests
     if requests < document.verify.requests_min:
         return None
@@ -85,7 +85,10 @@ def seen(watch: Watch, split: Split, document: ServiceDocument) -> Seen | None:
     if not names:
         return Seen(True, 1.0, 1.0, f"{requests} requests carry the version")
     worst = min(
-        (_compare(name, watch.counts.get(name, 0), requests, expected.get(name, 0.0)) for name in sorted(names)),
+        (
+            _compare(name, watch.counts.get(name, 0), requests, expected.get(name, 0.0), p_value)
+            for name in sorted(names)
+        ),
         key=lambda found: (found[0], found[1]),
     )
     followed = worst[0]
@@ -99,11 +102,11 @@ def _expected(split: Split) -> dict[str, float]:
     return {f"{slice_}|{arm}": share for (slice_, arm), share in expected_shares(split).items()}
 
 
-def _compare(name: str, count: int, requests: int, share: float) -> tuple[bool, float, str]:
+def _compare(name: str, count: int, requests: int, share: float, bar: float) -> tuple[bool, float, str]:
     """(followed?, p-value, name)."""
     p_value = two_sided(count, requests, min(1.0, share))
     off = abs(count / requests - share)
-    return p_value >= P_VALUE or off <= max(NEAR_POINTS, NEAR_RATIO * share), p_value, name
+    return p_value >= bar or off <= max(NEAR_POINTS, NEAR_RATIO * share), p_value, name
 
 
 def _main_point(split: Split) -> str:

@@ -15,6 +15,7 @@ from app.core.document.limits import Budget
 from app.core.experiments import MAX_TOGETHER
 from app.core.merge import KeptRow, decode_row, encode_row
 from app.core.off_policy import METRICS, OffPolicy, Strata
+from app.core.patrol import Patrol
 from app.core.profile import Profile
 from app.core.propensity import Shares
 from app.core.quality_kept import QualityKept, Scores
@@ -26,6 +27,7 @@ from app.core.stats.clustered import Grouped
 from app.core.stats.moments import ArmSums
 from app.core.stats.two_window import BUCKETS, Bucket
 from app.core.trial import observe, open_trial
+from app.core.verify import Watch
 from app.core.weights import ArmState, Mix
 
 BOUND = 64_000
@@ -83,6 +85,7 @@ def fullest() -> Row:
         off_policy=OffPolicy(
             ARMS[0], {a: (Strata(),) * len(METRICS) for a in ARMS}, ARMS, ((0.0,) * SESSION_GROUPS,) * 4, (0.0,) * 4
         ),
+        patrol=Patrol(Watch(identity, 10**6, 2**31, {f"main|{a}": 10**6 for a in ARMS} | {"trial|x": 1, "control|x": 1})),
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from app.core import commands
 from app.core.document import ServiceDocument, from_object
-from app.core.outputs import DECIDED, FAILED, PROPOSED, REFUSED, ROLLED_BACK, SPLIT, VERIFIED
+from app.core.outputs import DECIDED, FAILED, FINDING, PROPOSED, REFUSED, ROLLED_BACK, SPLIT, VERIFIED
 from tests.core.loop import SERVICE, Arm, Loop
 
 pytestmark = pytest.mark.simulation
@@ -201,6 +201,23 @@ def test_a_gateway_that_follows_late_is_verified_after_all() -> None:
     one.run(3)
     assert one.row.watch is None
     assert one.said(VERIFIED)[-1]["decision_id"] == one.said(FAILED)[-1]["decision_id"]
+
+
+def test_a_split_that_was_followed_and_is_edited_by_hand_is_told_once_and_its_end_too() -> None:
+    one = loop().run(3)
+    one.order("promote", commands.About())
+    one.run(70)
+    kept = one.split
+    assert kept is not None
+    assert not [f for f in one.said(FINDING) if f["kind"] == "split-not-followed"]
+    one.follow, one.split = False, msgspec.structs.replace(kept, weights={"*": {"small": 0.5, "big": 0.5}})
+    one.run(130)
+    [found] = [f for f in one.said(FINDING) if f["kind"] == "split-not-followed"]
+    assert found["status"] == "open"
+    assert "asked for" in found["detail"]
+    one.follow, one.split = True, one.row.split
+    one.run(130)
+    assert [f["status"] for f in one.said(FINDING) if f["kind"] == "split-not-followed"] == ["open", "resolved"]
 
 
 def test_a_critical_alert_ends_the_trial_at_once() -> None:
