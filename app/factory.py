@@ -164,11 +164,24 @@ def optimize_agent(
 ) -> Agent:
     """Facts -> rows, aggregates, decisions, splits. Raises ``RegistryError`` when a schema cannot be registered."""
     # the rules and numpy: 25 MB that only this process needs
-    from agents.optimize import merge_of, optimize
+    from agents.optimize import optimize
 
-    to_record = output_encoder(settings, registry)
-    settled = settings.optimize
     write = Tee(tee).write if tee is not None else None
+    return Agent(
+        name="optimize",
+        topics=(settings.topics.facts,),
+        open=merge_opener(settings, output_encoder(settings, registry), partitions),
+        run=lambda batches, admit: optimize(batches, admit, write),
+        roles=roles(settings),
+        tables={"services": services, "windows": windows},
+    )
+
+
+def merge_opener(
+    settings: Settings, to_record: Callable[[Output], Record], partitions: int = 0
+) -> Callable[[Start], Engine]:
+    """Makes the engine of a facts partition from where it stands; ``to_record`` writes its outputs."""
+    from agents.optimize import merge_of
 
     def open_merge(start: Start) -> Engine:
         return merge_of(
@@ -179,20 +192,13 @@ def optimize_agent(
             writer=start.writer,
             start=start.log_start,
             lateness_s=int(settings.ingest.lateness_s),
-            silent_s=int(settled.silent_s),
-            max_services=settled.max_services,
+            silent_s=int(settings.optimize.silent_s),
+            max_services=settings.optimize.max_services,
             partitions=partitions,
             to_record=to_record,
         )
 
-    return Agent(
-        name="optimize",
-        topics=(settings.topics.facts,),
-        open=open_merge,
-        run=lambda batches, admit: optimize(batches, admit, write),
-        roles=roles(settings),
-        tables={"services": services, "windows": windows},
-    )
+    return open_merge
 
 
 # ---- schemas -------------------------------------------------------------------------------------------------------

@@ -21,18 +21,17 @@ from typing import Any, NoReturn
 import msgspec
 
 from agents.ingest import ingest
-from agents.optimize import merge_of, optimize
+from agents.optimize import optimize
 from app.adapters.codec import encode_output
 from app.adapters.kafka.admin import KafkaAdmin
 from app.adapters.kafka.connection import aiokafka_connection
 from app.adapters.kafka.host import Admit, Agent, Host
-from app.adapters.kafka.lane import Start
 from app.adapters.process.orphan import die_with_parent
 from app.core import facts, windows
 from app.core.batch import Batch
 from app.core.outputs import AGGREGATE, Output
-from app.core.ports import Engine, Record
-from app.factory import ingest_agent, optimize_agent, options_of
+from app.core.ports import Record
+from app.factory import ingest_agent, merge_opener, optimize_agent, options_of
 from app.main import settle
 from app.settings import Settings, load
 from app.topics import declared
@@ -147,24 +146,10 @@ def optimize_host(settings: Settings) -> Host:
     agent = optimize_agent(settings, None)
     translate = to_record(frozenset(int(size) for size in os.environ.get("WINDOWS", "60").split(",")))
 
-    def open_merge(start: Start) -> Engine:
-        return merge_of(
-            start.partition,
-            start.point,
-            dict(start.rows["services"]),
-            dict(start.rows["windows"]),
-            writer=start.writer,
-            start=start.log_start,
-            lateness_s=int(settings.ingest.lateness_s),
-            silent_s=int(settings.optimize.silent_s),
-            max_services=settings.optimize.max_services,
-            to_record=translate,
-        )
-
     roles = {**agent.roles, CONTRACT: os.environ["OUT_TOPIC"]}
     merged = os.environ.get("OURS_MERGED")
     run = _timed(Path(merged)) if merged else optimize
-    return _host(settings, msgspec.structs.replace(agent, open=open_merge, roles=roles, run=run))
+    return _host(settings, msgspec.structs.replace(agent, open=merge_opener(settings, translate), roles=roles, run=run))
 
 
 def _timed(path: Path) -> Any:
