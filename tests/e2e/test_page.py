@@ -41,7 +41,7 @@ class Site:
     def start(self) -> None:
         self.serving = Serving(self.deployment, self._log, **self._env)
         self.url = self.serving.url
-        until(lambda: requests.get(f"{self.url}/ready", timeout=5).status_code == 200, 60, "it did not catch up")
+        until(lambda: requests.get(f"{self.url}/ready", timeout=30).status_code == 200, 120, "it did not catch up")
 
     def get(self, path: str) -> Any:
         answer = requests.get(f"{self.url}/api/v1{path}", headers={"X-API-Key": self.keys["boss"]}, timeout=10)

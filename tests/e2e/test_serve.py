@@ -71,7 +71,7 @@ async def test_an_order_and_an_event_reach_their_topics_and_are_told(deployment:
             assert answer.status == 202
             made = await answer.json()
         where = f"{serving.url}/api/v1/commands/{made['id']}"
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while (await _status(session, where)) != 200:
             assert time.monotonic() < deadline
         event = {
@@ -84,7 +84,8 @@ async def test_an_order_and_an_event_reach_their_topics_and_are_told(deployment:
             assert (answer.status, (await answer.json())["accepted"]) == (207, 1)
     (command,) = [m for m in read(broker, topics.commands) if dict(m.headers).get("ce_id") == made["id"].encode()]
     assert dict(command.headers)["ce_authid"] == b"anonymous"
-    assert [msgspec.json.decode(m.value)["id"] for m in read(broker, topics.responses)] == ["e1"]
+    told = [msgspec.json.decode(m.value)["id"] for m in read(broker, topics.responses)]
+    assert (told.count("e1"), told.count("")) == (1, 0)
 
 
 async def _status(session: aiohttp.ClientSession, url: str) -> int:
