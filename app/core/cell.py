@@ -6,7 +6,7 @@ Raw facts only: a request that came without a cost keeps the token moments a pri
 Units: ms, USD, tokens, quality in [0, 1].
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any
 
@@ -188,6 +188,16 @@ def add_cell_without_groups(total: Cell, other: Cell) -> None:
         if total.waste is None:
             total.waste = Waste()
         add_waste(total.waste, other.waste)
+
+
+def sum_of(parts: Sequence[Cell], add: Callable[[Cell, Cell], None] = add_cell) -> Cell:
+    """The sums of all by ``add``. Only for reading: one alone is itself."""
+    if len(parts) == 1:
+        return parts[0]
+    total = Cell()
+    for part in parts:
+        add(total, part)
+    return total
 
 
 def copy_cell(cell: Cell) -> Cell:

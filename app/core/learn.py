@@ -6,7 +6,7 @@ from app.core import off_policy
 from app.core.budget import Budgeting, limited
 from app.core.budget import learned as add_spend
 from app.core.by_segment import BySegment, observed
-from app.core.cell import Cell, add_cell, add_cell_without_groups
+from app.core.cell import Cell, add_cell, add_cell_without_groups, sum_of
 from app.core.document import default_document
 from app.core.events import is_name
 from app.core.forecast import Spread, spread_of
@@ -92,13 +92,14 @@ def _mix(row: Row, pane: ClosedPane) -> Mix:
     for key, cell in sorted(pane.cells.items()):
         if key.slice == "main":
             cells.setdefault((key.arm, key.segment), []).append(cell)
-    sums = {where: _sum(parts) for where, parts in cells.items()}
+    sums = {where: sum_of(parts, add_cell_without_groups) for where, parts in cells.items()}
     return update(mix, pane.number, sums, row.document.objective.score_channel)
 
 
 def _spread(row: Row, pane: ClosedPane) -> Spread:
     """How much single answers of the incumbent vary, blended over about ten panes."""
-    total = _sum([summary.cell for (arm, _), summary in pane.arms.items() if arm == row.incumbent])
+    own = [summary.cell for (arm, _), summary in pane.arms.items() if arm == row.incumbent]
+    total = sum_of(own, add_cell_without_groups)
     if total.n < SPREAD_MIN:
         return row.spread
     new, old = spread_of(total, row.document.objective.score_channel), row.spread
@@ -204,20 +205,13 @@ def _profiles(row: Row, pane: ClosedPane) -> dict[str, Profile]:
             cells.setdefault(arm, []).append(summary.cell)
     channel = row.document.objective.score_channel
     known = {arm: profile for arm, profile in row.profiles.items() if arm in declared}
-    found = {arm: known.get(arm, Profile()).learned(_sum(cells[arm]), channel) for arm in sorted(cells)}
+    found = {
+        arm: known.get(arm, Profile()).learned(sum_of(cells[arm], add_cell_without_groups), channel)
+        for arm in sorted(cells)
+    }
     promised = row.document.slo.latency_ms
     if promised is not None:
         for (arm, _), summary in sorted(pane.arms.items(), key=lambda item: item[0]):
             if arm in found and summary.histogram:
                 found[arm] = found[arm].timed_by(summary.histogram, promised)
     return known | found
-
-
-def _sum(parts: list[Cell]) -> Cell:
-    """The sums of all, without session groups. Only for reading: one alone is itself."""
-    if len(parts) == 1:
-        return parts[0]
-    total = Cell()
-    for part in parts:
-        add_cell_without_groups(total, part)
-    return total

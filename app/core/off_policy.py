@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 
-from app.core.cell import SESSION_GROUPS, Cell, CellKey, add_cell
+from app.core.cell import SESSION_GROUPS, Cell, CellKey, sum_of
 from app.core.decision import Impact
 from app.core.profile import DECAY
 from app.core.propensity import Shares
@@ -153,16 +153,7 @@ def _strata(cells: Mapping[CellKey, Cell]) -> Iterator[tuple[tuple[int, str], di
             strata.setdefault((key.version, key.segment), {}).setdefault(key.arm, []).append(cell)
     for where, arms in strata.items():
         if len(arms) > 1:
-            yield where, {arm: _sum(parts) for arm, parts in arms.items()}
-
-
-def _sum(parts: list[Cell]) -> Cell:
-    if len(parts) == 1:
-        return parts[0]
-    total = Cell()
-    for part in parts:
-        add_cell(total, part)
-    return total
+            yield where, {arm: sum_of(parts) for arm, parts in arms.items()}
 
 
 def _means(cell: Cell, slope: float, tokens: float, channel: str) -> tuple[_Mean | None, ...]:

@@ -95,7 +95,7 @@ def _look_after(row: Row, split: Split, now_s: int) -> Result:
     if row.patrol is None:
         return row, []
     after, said = patrol.told(row.patrol, split, row.document, now_s)
-    return msgspec.structs.replace(row, patrol=after), said
+    return (row if after is row.patrol else msgspec.structs.replace(row, patrol=after)), said
 
 
 def _outcome(row: Row, watch: verify.Watch, seen: verify.Seen | None, now_s: int) -> Output:

@@ -39,12 +39,6 @@ def machine_busy_s() -> float:
     return (sum(fields) - fields[3] - fields[4]) / _TICKS
 
 
-def process_cpu_s(pid: int) -> float:
-    """User and system seconds of one process; 0 when it is gone."""
-    fields = _stat(pid)
-    return (int(fields[11]) + int(fields[12])) / _TICKS if fields else 0.0
-
-
 def _members(session: int) -> Iterator[tuple[int, list[str]]]:
     for pid in (int(path.name) for path in _PROC.iterdir() if path.name.isdigit()):
         fields = _stat(pid)

@@ -20,6 +20,11 @@ class OrchestratorOptions(CallOptions, frozen=True, kw_only=True):
     name: str = "orchestrator"
     shadow: bool = False
 
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can do."""
+        return frozenset(("weights", "slices", "sticky", *(("shadow",) if self.shadow else ())))
+
 
 class _Taken(msgspec.Struct):
     status: Literal["applied", "unchanged", "ignored"]
@@ -42,7 +47,7 @@ class OrchestratorGateway:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        return frozenset(("weights", "slices", "sticky", *(("shadow",) if self._options.shadow else ())))
+        return self._options.capabilities
 
     def plan(self, current: Split | None, desired: Split) -> Plan:
         return actuation.plan(self.capabilities, current, desired)

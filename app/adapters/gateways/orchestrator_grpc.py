@@ -10,8 +10,9 @@ import grpc
 import grpc.aio
 
 from app.adapters.gateways import configuration
-from app.adapters.gateways.attempts import MAX_ANSWER_BYTES, CallOptions, attempted, seconds
+from app.adapters.gateways.attempts import MAX_ANSWER_BYTES, attempted, seconds
 from app.adapters.gateways.configuration import ConfigurationUpdate
+from app.adapters.gateways.orchestrator import OrchestratorOptions
 from app.adapters.proto import optimization_actuator_pb2 as pb
 from app.adapters.proto import optimization_actuator_pb2_grpc as pb_grpc
 from app.core import actuation
@@ -33,11 +34,10 @@ _WAIT = frozenset(
 T = TypeVar("T")
 
 
-class GrpcOptions(CallOptions, frozen=True, kw_only=True):
-    """See ``CallOptions``. ``shadow``: it mirrors traffic."""
+class GrpcOptions(OrchestratorOptions, frozen=True, kw_only=True):
+    """The same over gRPC."""
 
     name: str = "orchestrator-grpc"
-    shadow: bool = False
 
 
 class GrpcGateway:
@@ -62,7 +62,7 @@ class GrpcGateway:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        return frozenset(("weights", "slices", "sticky", *(("shadow",) if self._options.shadow else ())))
+        return self._options.capabilities
 
     def plan(self, current: Split | None, desired: Split) -> Plan:
         return actuation.plan(self.capabilities, current, desired)

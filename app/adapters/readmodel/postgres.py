@@ -20,7 +20,7 @@ from app.adapters.readmodel.postgres_pool import ReadPool, clean, connect, words
 from app.adapters.readmodel.project import Meant, meant
 from app.adapters.readmodel.rows import ROWS, Row
 from app.adapters.readmodel.schema import POSTGRES, VERSION, insert, statements
-from app.adapters.readmodel.store import MAX_DEAD_LETTERS, PRUNED, StoreError
+from app.adapters.readmodel.store import StoreError, counters_of, retained
 
 if TYPE_CHECKING:
     import psycopg
@@ -214,16 +214,9 @@ class PostgresStore:
         """As ``Store.prune``; every process may, any number of times."""
         gone = 0
         with self._turn() as database:
-            for role, kept in kept_ms.items():
-                before = newest_ms - kept
-                for table, condition in PRUNED.get(role, ()):
-                    gone += database.execute(f"DELETE FROM {table} WHERE {condition} < %s", (before,)).rowcount  # noqa: S608  # our names
-                database.execute("DELETE FROM known WHERE role = %s AND append_ms < %s", (role, before))
-            gone += database.execute(
-                "DELETE FROM dead_letters WHERE append_ms < (SELECT append_ms FROM dead_letters"
-                " ORDER BY append_ms DESC LIMIT 1 OFFSET %s)",
-                (MAX_DEAD_LETTERS,),
-            ).rowcount
+            for statement, values, counted in retained(kept_ms, newest_ms, "%s"):
+                found = database.execute(statement, values).rowcount
+                gone += found if counted else 0
         return gone
 
     # ---- reading ---------------------------------------------------------------------------------------------------
@@ -233,10 +226,7 @@ class PostgresStore:
 
     def counters(self) -> dict[str, dict[str, int]]:
         """repeated, conflicts, unreadable, ignored, dead_letters: name -> label -> count."""
-        found: dict[str, dict[str, int]] = {}
-        for row in self.query("SELECT name, label, n FROM counters"):
-            found.setdefault(row["name"], {})[row["label"]] = row["n"]
-        return found
+        return counters_of(self.query("SELECT name, label, n FROM counters"))
 
 
 def _positions(database: "psycopg.Connection[Any]") -> dict[Place, int]:

@@ -16,7 +16,7 @@ from app.adapters.readmodel import views_sqlite
 from app.adapters.readmodel.project import meant
 from app.adapters.readmodel.rows import ROWS
 from app.adapters.readmodel.schema import SQLITE, VERSION, insert, statements
-from app.adapters.readmodel.store import MAX_DEAD_LETTERS, PRUNED
+from app.adapters.readmodel.store import counters_of, retained
 
 BUSY_S = 10.0
 _INSERTS = {row: insert(SQLITE, row) for row in ROWS}
@@ -131,16 +131,9 @@ class SqliteStore:
         gone = 0
         with self._writing as database:
             database.execute("BEGIN IMMEDIATE")
-            for role, kept in kept_ms.items():
-                before = newest_ms - kept
-                for table, condition in PRUNED.get(role, ()):
-                    gone += database.execute(f"DELETE FROM {table} WHERE {condition} < ?", (before,)).rowcount  # noqa: S608  # our names
-                database.execute("DELETE FROM known WHERE role = ? AND append_ms < ?", (role, before))
-            gone += database.execute(
-                "DELETE FROM dead_letters WHERE append_ms < (SELECT append_ms FROM dead_letters"
-                " ORDER BY append_ms DESC LIMIT 1 OFFSET ?)",
-                (MAX_DEAD_LETTERS,),
-            ).rowcount
+            for statement, values, counted in retained(kept_ms, newest_ms, "?"):
+                found = database.execute(statement, values).rowcount
+                gone += found if counted else 0
         return gone
 
     # ---- reading ---------------------------------------------------------------------------------------------------
@@ -155,10 +148,7 @@ class SqliteStore:
 
     def counters(self) -> dict[str, dict[str, int]]:
         """repeated, conflicts, unreadable, ignored, dead_letters: name -> label -> count."""
-        found: dict[str, dict[str, int]] = {}
-        for row in self.query("SELECT name, label, n FROM counters"):
-            found.setdefault(row["name"], {})[row["label"]] = row["n"]
-        return found
+        return counters_of(self.query("SELECT name, label, n FROM counters"))
 
     def _all(self, statement: str) -> list[Any]:
         return self._writing.execute(statement).fetchall()

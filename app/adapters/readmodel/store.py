@@ -4,7 +4,7 @@ So after a crash at any moment a store is the fold of every topic up to its posi
 ``SqliteStore``: a file of this process. ``PostgresStore``: a database any number of processes write and read.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from app.adapters.kafka.subscriber import Place, Seen
@@ -50,3 +50,24 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of everything."""
+
+
+def retained(kept_ms: Mapping[str, int], newest_ms: int, mark: str) -> Iterator[tuple[str, tuple[Any, ...], bool]]:
+    """What ``Store.prune`` executes: statement, values, and whether the rows that go are counted. ``mark`` stands for a
+    value in this database's SQL.
+    """
+    for role, kept in kept_ms.items():
+        before = newest_ms - kept
+        for table, condition in PRUNED.get(role, ()):
+            yield f"DELETE FROM {table} WHERE {condition} < {mark}", (before,), True  # noqa: S608  # our names
+        yield f"DELETE FROM known WHERE role = {mark} AND append_ms < {mark}", (role, before), False  # noqa: S608  # our mark
+    newest = f"SELECT append_ms FROM dead_letters ORDER BY append_ms DESC LIMIT 1 OFFSET {mark}"  # noqa: S608  # our mark
+    yield f"DELETE FROM dead_letters WHERE append_ms < ({newest})", (MAX_DEAD_LETTERS,), True  # noqa: S608  # as above
+
+
+def counters_of(rows: Iterable[Any]) -> dict[str, dict[str, int]]:
+    """``Store.counters`` from the rows (name, label, n) of the table."""
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        found.setdefault(row["name"], {})[row["label"]] = row["n"]
+    return found
