@@ -78,7 +78,7 @@ def create(
     *,
     as_json: bool,
 ) -> None:
-    """Have arms of SERVICE's document tried one after the other, each against whoever serves then."""
+    """Have arms of SERVICE's document tried against whoever serves: together where the gateway can, else in turn."""
     from app.core.commands import Command, ExperimentStart
 
     with glance(options, "commands") as filled:
