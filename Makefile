@@ -167,6 +167,10 @@ screenshots: .venv/.dev ## Take the pictures of docs/images again, from a run of
 protos: .venv/.dev ## Make the Python stubs of schemas/proto again
 	@$(BIN)/python deploy/protos.py
 
+.PHONY: native
+native: .venv/.runtime ## Compile the hot loops that are written in C, too (setup does it where there is a compiler)
+	@$(BIN)/python deploy/native.py
+
 .PHONY: reference
 reference: .venv/.dev ## Write docs/reference and docs/metrics.md again from the code
 	@$(BIN)/python -m app.api.reference
@@ -186,7 +190,7 @@ clean: ## Remove caches and build results (keeps .venv and .kafka)
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python {v[0]}.{v[1]} is too old: install 3.11 or newer, or run make PYTHON=/path/to/python3.11")'
 	@echo "making .venv with $(PYTHON)" && $(PYTHON) -m venv .venv
 
-.venv/.runtime: requirements.lock pyproject.toml | .venv/bin/python
+.venv/.runtime: requirements.lock pyproject.toml deploy/native.py $(wildcard app/core/native/*.[ch] app/adapters/kafka/native/*.[ch]) | .venv/bin/python
 	@echo "installing the locked dependencies into .venv (a minute or two, once)"
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
