@@ -1,10 +1,10 @@
 """CPU of stage 1 alone: decode, de-duplicate, add, per event, for each spelling of the same events.
 
-    python -m benchmarks.fold [--events 200000] [--rounds 7]
+    python -m benchmarks.fold [--events 200000] [--rounds 7] [--plain]
 
 No broker, no network: batches of 2,500 events of 355 bytes, 20 services x 8 arms, 1 ms of event time apart, folded by
 ``Fold`` as the lane calls it, with a cut every 25,000 events. Figures are CPU time of this process: the median and the
-smallest of the rounds, which interleave the spellings.
+smallest of the rounds, which interleave the spellings. ``--plain``: without what was compiled from C.
 """
 
 import argparse
@@ -17,7 +17,11 @@ from collections.abc import Sequence
 
 import msgspec
 
+if "--plain" in sys.argv:
+    sys.modules["app.core.native._fold"] = None  # type: ignore[assignment]  # Python's own way to forbid an import
+
 from app.adapters.codec import make_decode
+from app.core import native
 from app.core.batch import Batch
 from app.core.fold import Fold
 
@@ -91,7 +95,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--plain", action="store_true")
     asked = parser.parse_args()
+    sys.stdout.write(f"the loop runs in {'C' if native.compiled else 'Python'}\n")
     inputs = {name: events(asked.events, type_, nested=nested) for name, (type_, nested) in SPELLINGS.items()}
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

@@ -34,6 +34,8 @@ from app.core.events import (
 )
 from app.core.facts import NEVER, Partials, Road
 from app.core.facts_records import control_records, partial_records
+from app.core.layout import layout_of
+from app.core.native import Layout
 from app.core.open_pane import (
     OpenPane,
     OpenService,
@@ -47,6 +49,8 @@ from app.core.quota import OVER_QUOTA, Quota, Spent
 from app.core.usual import UNREAD, Run, path
 
 PANE_S = 60
+UNSURE_FIRST = 64
+"""Records of a batch that C may leave to Python before they must be fewer than one in four of those it counts."""
 
 
 class Marks(msgspec.Struct, frozen=True, array_like=True):
@@ -106,6 +110,7 @@ class Fold:
         self._partitions = facts_partitions
         self._partition_of = partition_of
         self._usual_known: Usual | None = None
+        self._layout: Layout | None = None
         self._path: tuple[Run, tuple[str, ...]]
         self._evidence = evidence
         self._road: Road = road
@@ -172,13 +177,65 @@ class Fold:
 
     def _part(self, batch: Batch, start: int, stop: int) -> None:
         bound_s = batch.oldest_append_ms() // 1000 + self._ahead_s
-        values: Sequence[bytes | None] = batch.values[start:stop]
+        values = batch.values[start:stop]
         if batch.headers is not None and self._decoder is not None:
             bare = self._decoder.bare
             some = zip(values, batch.headers[start:stop], strict=True)
             values = [value if bare(headers) else None for value, headers in some]
-        offsets, at = batch.offsets_of(start, stop), 0
-        left = iter(offsets), iter(values)
+        offsets = batch.offsets_of(start, stop)
+        at = self._by_layout(batch, values, offsets, bound_s)
+        if at < len(offsets):
+            self._by_path(batch, values[at:], offsets[at:], bound_s)
+
+    def _by_layout(self, batch: Batch, values: list[bytes | None], offsets: Sequence[int], bound_s: int) -> int:
+        """Count in C as far as that goes. The index of the first record left: there is no C for this spelling, or too
+        much of what comes is beyond it.
+        """
+        at = unsure = 0
+        while at < len(values) and unsure * 4 <= at + UNSURE_FIRST:
+            usual = self._decoder.usual if self._decoder is not None else None
+            if usual is not None and not self._lay_out(usual):
+                break
+            pane = self._open.get(self._watermark // PANE_S)
+            if usual is not None and pane is not None:
+                at = self._run_layout(usual, pane, values, offsets, at, bound_s)
+            if at < len(values):
+                self._unusual(batch, offsets[at], UNREAD, bound_s)
+                at, unsure = at + 1, unsure + 1
+        return at
+
+    def _run_layout(
+        self,
+        usual: Usual,
+        pane: OpenPane,
+        values: list[bytes | None],
+        offsets: Sequence[int],
+        at: int,
+        bound_s: int,
+    ) -> int:
+        low_s, high_s = self._usual_seconds(bound_s)
+        before = len(pane.ids)
+        given = None if isinstance(offsets, range) else list(offsets)
+        at, self._watermark, repeats = self._layout.run(  # type: ignore[union-attr]  # `_lay_out` said there is one
+            values, given, offsets[0], at, pane.known_by(self._path[1]), pane.ids, low_s, high_s, self._watermark,
+            self._early,
+        )  # fmt: skip
+        self._told(usual, offsets[0], len(pane.ids) - before, repeats)
+        return at
+
+    def _told(self, usual: Usual, first: int, counted: int, repeats: int, others: int = 0) -> None:
+        self._tally("counted", first, counted)
+        self._tally("duplicates", first, repeats)
+        usual.told(counted + repeats + others)
+
+    def _usual_seconds(self, bound_s: int) -> tuple[int, int]:
+        """The seconds in which an answer counts in the watermark's pane and does not close or open one, both in."""
+        low_s = self._watermark // PANE_S * PANE_S
+        closing_s = (self._closed + 2) * PANE_S + self._lateness_s
+        return low_s, min(low_s + PANE_S, closing_s, bound_s + 1) - 1
+
+    def _by_path(self, batch: Batch, values: list[bytes | None], offsets: Sequence[int], bound_s: int) -> None:
+        at, left = 0, (iter(offsets), iter(values))
         while at < len(offsets):
             event = self._usual(*left, bound_s, offsets[0])
             at = len(offsets) - length_hint(left[0])
@@ -190,37 +247,34 @@ class Fold:
         """Count answers while they are one more of a known cell in the watermark's pane. What was read of the first
         record that is not, the last one taken from ``offsets``: ``UNREAD`` is nothing yet; None: all is counted.
         ``first`` is any offset of this part of the batch.
-
-        The path may move the watermark, so ``high_s`` ends before the second that closes a pane or opens one.
         """
-        number = self._watermark // PANE_S
-        pane, usual = self._open.get(number), self._decoder.usual if self._decoder is not None else None
+        pane = self._open.get(self._watermark // PANE_S)
+        usual = self._decoder.usual if self._decoder is not None else None
         if pane is None or usual is None:
             next(offsets), next(values)
             return UNREAD
-        run, fields = self._path_of(usual)
+        self._lay_out(usual)
+        run, fields = self._path
         before = len(pane.ids)
-        closing_s = (self._closed + 2) * PANE_S + self._lateness_s
-        high_s = min(number * PANE_S + PANE_S, closing_s, bound_s + 1) - 1
+        low_s, high_s = self._usual_seconds(bound_s)
         event, self._watermark, repeats = run(
             zip(offsets, map(usual.read, values), strict=False),
             pane.known_by(fields),
             pane.ids,
-            number * PANE_S,
+            low_s,
             high_s,
             self._watermark,
         )
-        counted = len(pane.ids) - before
-        self._tally("counted", first, counted)
-        self._tally("duplicates", first, repeats)
         unusual = event is not None and event is not UNREAD
-        usual.told(counted + repeats + unusual)
+        self._told(usual, first, len(pane.ids) - before, repeats, int(unusual))
         return usual.event(event) if unusual else event
 
-    def _path_of(self, usual: Usual) -> tuple[Run, tuple[str, ...]]:
+    def _lay_out(self, usual: Usual) -> bool:
+        """Have the path and, where there is one, the layout of ``usual`` at hand. Whether there is one."""
         if usual is not self._usual_known:
             self._usual_known, self._path = usual, path(usual.places, early=self._early)
-        return self._path
+            self._layout = layout_of(usual)
+        return self._layout is not None
 
     def _unusual(self, batch: Batch, offset: int, event: Any, bound_s: int) -> None:
         i = batch.index(offset)

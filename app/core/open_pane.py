@@ -1,12 +1,12 @@
 """The sums of an open pane while it is open: what the fold adds every event to.
 
-Mutable, in the hottest loop of the project: plain classes with slots (25 ns an addition, a struct 43), turned into the
-cells of ``app.core.cell`` when the pane is sent.
+Mutable, in the hottest loop of the project: classes whose sums C can reach (``app.core.native``), turned into the cells
+of ``app.core.cell`` when the pane is sent.
 """
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from app.core import facts
 from app.core.cell import (
@@ -24,6 +24,7 @@ from app.core.cell import (
     Waste,
 )
 from app.core.events import NAME_PATTERN, Feedback, Rejected, Response, SegmentParts, is_name
+from app.core.native import Buckets, Ids, Known, Marked, Sums
 from app.core.usual import adder, known_key
 
 MAX_SERVICES = 20_000
@@ -40,32 +41,20 @@ MAX_KNOWN = 100_000
 """Entries of one pane's ``known``; further ones are looked for every time."""
 
 
-class Counted:
-    """The sums of one cell of an open pane, as slots: they are added to for every event. ``cell()`` makes a ``Cell``.
+class Counted(Sums):
+    """The sums of one cell of an open pane: they are added to for every event. ``cell()`` makes a ``Cell``.
 
     The histogram is shared by all cells of its (arm, segment). Session groups are summed in ``compared`` slices, and in
     the others for requests of a session.
     """
 
-    __slots__ = (
-        "cached", "changed", "compared", "cost", "cost_sq", "errors", "fingerprint", "groups", "histogram",
-        "in_session", "input", "input_cost", "input_sq", "latency", "latency_max", "log_latency", "log_latency_sq",
-        "models", "n", "output", "own_cost", "prompts", "quality", "quality_n", "quality_sq", "response_model",
-        "scores", "ttft", "ttft_n", "unpriced", "waste",
-    )  # fmt: skip
+    __slots__ = ("groups", "models", "prompts", "scores", "unpriced", "waste")
 
-    def __init__(self, histogram: defaultdict[int, int], *, compared: bool) -> None:
-        self.histogram = histogram
-        self.compared = compared
-        self.changed = False
-        self.n = self.errors = self.ttft_n = self.quality_n = self.in_session = 0
-        self.input = self.output = self.cached = self.input_sq = 0
-        self.latency = self.latency_max = self.log_latency = self.log_latency_sq = self.ttft = 0.0
-        self.cost = self.cost_sq = self.input_cost = self.own_cost = self.quality = self.quality_sq = 0.0
+    def __init__(self, histogram: Buckets, *, compared: bool) -> None:
+        super().__init__(histogram, compared)
         self.scores: dict[str, Score] = {}
         self.groups: dict[int, Group] = {}
         self.unpriced: Unpriced | None = None
-        self.response_model = self.fingerprint = ""
         self.models: set[str] = set()
         self.waste: Waste | None = None
         self.prompts: set[str] = set()
@@ -195,7 +184,7 @@ class Counted:
             input_tokens=self.input,
             output_tokens=self.output,
             cached_tokens=self.cached,
-            input_tokens_sq=float(self.input_sq),
+            input_tokens_sq=self.input_sq,
             cost_n=self.n - (self.unpriced.n if self.unpriced is not None else 0),
             cost_usd=self.cost,
             cost_sq=self.cost_sq,
@@ -210,21 +199,17 @@ class Counted:
         )
 
 
-def _no_counts() -> defaultdict[int, int]:
-    return defaultdict(int)
-
-
-class OpenService:
+class OpenService(Marked):
     """One service of an open pane."""
 
-    __slots__ = ("cells", "changed", "histograms", "hwm", "late", "sent")
+    __slots__ = ("cells", "changed", "histograms", "late", "sent")
 
     def __init__(self) -> None:
         self.hwm = -1
         self.sent = -1
         self.late = Late()
         self.cells: dict[tuple[str, str, str, int], Counted] = {}
-        self.histograms: defaultdict[tuple[str, str], defaultdict[int, int]] = defaultdict(_no_counts)
+        self.histograms: defaultdict[tuple[str, str], Buckets] = defaultdict(Buckets)
         self.changed: list[tuple[tuple[str, str, str, int], Counted]] = []
 
     def change(self, key: tuple[str, str, str, int], counted: Counted) -> None:
@@ -241,12 +226,12 @@ class OpenService:
             if known is not None:
                 return known, True
         # shadow answers were not served: their latency stays out of the arm's histogram
-        histogram = defaultdict(int) if key[2] == "shadow" else self.histograms[key[:2]]
+        histogram = Buckets() if key[2] == "shadow" else self.histograms[key[:2]]
         cell = self.cells[key] = Counted(histogram, compared=key[2] in COMPARED)
         return cell, full
 
 
-Known = tuple[OpenService, Counted, tuple[str, str, str, int]]
+Place = tuple[OpenService, Counted, tuple[str, str, str, int]]
 """A cell with its service and its key there."""
 
 
@@ -261,18 +246,18 @@ class OpenPane:
     def __init__(self, first: int, before: tuple[int, int]) -> None:
         self.first = first
         self.before = before
-        self.ids: set[int] = set()
+        self.ids = Ids()
         self.fields: tuple[str, ...] = ()
-        self.known: dict[tuple[Any, ...], Known] = {}
+        self.known = Known()
         self.services: dict[str, OpenService] = {}
 
-    def known_by(self, fields: tuple[str, ...]) -> dict[tuple[Any, ...], Known]:
+    def known_by(self, fields: tuple[str, ...]) -> Known:
         """``known`` by these key fields: of one spelling at a time."""
         if self.fields != fields:
-            self.fields, self.known = fields, {}
+            self.fields, self.known = fields, Known()
         return self.known
 
-    def remember(self, data: Response, known: Known) -> None:
+    def remember(self, data: Response, known: Place) -> None:
         """The next answer that says the same of itself need not look for its cell."""
         key = known_key(data, self.fields) if self.fields and len(self.known) < MAX_KNOWN else None
         if key is not None:
@@ -283,7 +268,7 @@ def partial_of(name: str, number: int, service: OpenService, *, full: bool) -> f
     """The cumulative content of one service's pane: all of it when full, else the changed cells without histograms."""
     chosen = list(service.cells.items()) if full else service.changed
     cells = [facts.CountedCell(CellKey(*key), counted.cell()) for key, counted in chosen]
-    histograms = [facts.CountedHistogram(a, s, h) for (a, s), h in service.histograms.items()] if full else []
+    histograms = [facts.CountedHistogram(a, s, h.counts()) for (a, s), h in service.histograms.items()] if full else []
     for _, counted in service.changed:
         counted.changed = False
     service.changed = []

@@ -23,12 +23,15 @@ class Usual(msgspec.Struct, frozen=True):
     """How the answers of a log are spelled for the time being. ``read`` makes an object with ``id, source, time, data``
     of a value in one step, or raises one of ``app.core.usual.FOREIGN``; ``places`` says where ``data`` has what;
     ``event`` makes the canonical event of it, the one ``Decode`` gives for that value; ``told(n)``: n were read so.
+    ``type`` is the only CloudEvents type of the spelling, ``paths`` the names that lead to each field.
     """
 
     read: Callable[[Any], Any]
     places: tuple[tuple[str, str], ...]
     event: Callable[[Any], ResponseEvent]
     told: Callable[[int], None]
+    type: str
+    paths: tuple[tuple[tuple[str, ...], str], ...]
 
 
 @runtime_checkable

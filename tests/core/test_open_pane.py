@@ -1,17 +1,17 @@
 """What an open pane counts besides answers: which models answered, and what was paid for in vain."""
 
-from collections import defaultdict
 from typing import Any
 
 import pytest
 
 from app.core.cell import MAX_MODELS, MAX_PROMPTS, SEPARATOR, Cell, Waste, add_cell
 from app.core.events import Response
+from app.core.native import Buckets
 from app.core.open_pane import Counted
 
 
 def cell(*answers: dict[str, Any]) -> Cell:
-    counted = Counted(defaultdict(int), compared=False)
+    counted = Counted(Buckets(), compared=False)
     for answer in answers:
         counted.add(Response(service="s", model="m", latency_ms=1.0, **answer))
     return counted.cell()

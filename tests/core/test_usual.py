@@ -1,7 +1,7 @@
 """The usual event's own path gives what the fold gives for that event, whatever came before and however it is cut."""
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from app.adapters.codec import make_decode
 from app.core.batch import Batch, Headers
 from app.core.events import RESPONSE_COMPLETED, Event, Response, SegmentParts, rfc3339
 from app.core.fold import Fold
+from app.core.native import Buckets
 from app.core.open_pane import Counted
 from app.core.usual import KEY, adder, known_key, path
 
@@ -151,7 +152,7 @@ def test_an_answer_that_says_more_than_a_key_is_not_remembered_by_it(fields: tup
 def test_a_path_made_for_every_field_adds_as_the_fold_adds() -> None:
     places = tuple((name, f"data.{name}") for name in Response.__struct_fields__)
     assert path(places, early=False)[1] == tuple(name for name in KEY if "." not in name)
-    counted = Counted(defaultdict(int), compared=True)
+    counted = Counted(Buckets(), compared=True)
     answer = Response(service="s", model="m", latency_ms=0.0, session_group=4, quality=0.5, cached_tokens=2)
     adder()(counted, answer)
     assert (counted.n, counted.cached, counted.groups[4].scores, counted.unpriced is None) == (1, 2, 1, False)

@@ -180,7 +180,14 @@ def _aliased(meant: Mapping[Path, str]) -> bool:
 def _usual(type_: str, meant: Mapping[Path, str], count_many: CountMany) -> Usual:
     places = _places(meant)
     told = partial(count_many, "aliased") if _aliased(meant) else _nothing
-    return Usual(msgspec.json.Decoder(_event_type(type_, meant)).decode, tuple(places.items()), _builder(places), told)
+    return Usual(
+        read=msgspec.json.Decoder(_event_type(type_, meant)).decode,
+        places=tuple(places.items()),
+        event=_builder(places),
+        told=told,
+        type=type_,
+        paths=tuple(meant.items()),
+    )
 
 
 def _nothing(_n: int) -> None:

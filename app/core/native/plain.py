@@ -1,0 +1,51 @@
+"""The types of ``_fold.c`` in Python, for where nothing was compiled; ``_fold.pyi`` says what they are."""
+
+from collections import defaultdict
+from typing import Any
+
+Ids = set[int]
+Known = dict[tuple[Any, ...], tuple[Any, Any, Any]]
+
+
+class Buckets(defaultdict[int, int]):
+    """Counts of a log-histogram by bucket."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(int)
+
+    def counts(self) -> dict[int, int]:
+        return dict(sorted(self.items()))
+
+
+class Sums:
+    """The sums of one cell."""
+
+    __slots__ = (
+        "cached", "changed", "compared", "cost", "cost_sq", "errors", "fingerprint", "histogram", "in_session",
+        "input", "input_cost", "input_sq", "latency", "latency_max", "log_latency", "log_latency_sq", "n", "output",
+        "own_cost", "quality", "quality_n", "quality_sq", "response_model", "ttft", "ttft_n",
+    )  # fmt: skip
+
+    def __init__(self, histogram: Buckets, compared: bool) -> None:
+        self.histogram = histogram
+        self.compared = compared
+        self.changed = False
+        self.n = self.errors = self.ttft_n = self.quality_n = self.in_session = 0
+        self.input = self.output = self.cached = 0
+        self.input_sq = self.latency = self.latency_max = self.log_latency = self.log_latency_sq = self.ttft = 0.0
+        self.cost = self.cost_sq = self.input_cost = self.own_cost = self.quality = self.quality_sq = 0.0
+        self.response_model = self.fingerprint = ""
+
+
+class Marked:
+    """What has a newest source offset."""
+
+    __slots__ = ("hwm",)
+
+    hwm: int
+
+
+class Layout:
+    """The loop in C: there is none."""
