@@ -16,6 +16,7 @@ from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from app.adapters.kafka import record_batches
 from app.adapters.kafka.admit import ReadOffsets
 from app.adapters.kafka.drain import drain
 from app.adapters.kafka.fence import Committed, Fence, Verdict, commit_once, restart_points
@@ -36,6 +37,7 @@ class LaneThread(driver.AIOKafkaConsumerThread):
         options = self.app.lane.options
         # at aiokafka's 64 KiB the socket is paused and resumed again for every piece of a fetch
         conn.READER_LIMIT = max(conn.READER_LIMIT, 4 * options.fetch_max_partition_bytes)
+        record_batches.install()
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = options.fetch_max_wait_ms  # rule L4: Faust hard-codes 1500 ms
         consumer._fetch_min_bytes = options.fetch_min_bytes

@@ -1,6 +1,10 @@
-"""Rule one of the lane: one fetched chunk becomes one ``Batch``, without an object per record for Faust to carry."""
+"""Rule one of the lane: one fetched chunk becomes one ``Batch``, without an object per record for Faust to carry.
 
-from collections.abc import Sequence
+Record batches are read in C where that is compiled and by aiokafka otherwise (``record_batches``), to the same columns.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Any, overload
 
@@ -8,73 +12,93 @@ from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CorruptRecordException
 from aiokafka.structs import TopicPartition
 
+from app.adapters.kafka.record_batches import Columns, FetchedBatches, RecordBatch
 from app.core.batch import Batch, Headers
 
-_value, _headers_of, _offset = attrgetter("value"), attrgetter("headers"), attrgetter("offset")
+_value, _headers_of, _offset, _key = map(attrgetter, ("value", "headers", "offset", "key"))
 
 
 class Keys(Sequence[bytes | None]):
-    """The keys of records, read when they are asked for: only dead letters need them."""
+    """The keys of records, read when one is asked for: only dead letters need them. Mutable only by that reading."""
 
-    __slots__ = ("_records",)
+    __slots__ = ("_count", "_parts", "_read")
 
-    def __init__(self, records: list[Any]) -> None:
-        self._records = records
+    def __init__(self, count: int, parts: list[Callable[[], list[bytes | None]]]) -> None:
+        self._count = count
+        self._parts = parts
+        self._read: list[bytes | None] | None = None
 
     def __len__(self) -> int:
-        return len(self._records)
+        return self._count
 
     @overload
     def __getitem__(self, at: int) -> bytes | None: ...
     @overload
-    def __getitem__(self, at: slice) -> "Keys": ...
-    def __getitem__(self, at: int | slice) -> "bytes | Keys | None":
-        if isinstance(at, slice):
-            return Keys(self._records[at])
-        key: bytes | None = self._records[at].key
-        return key
+    def __getitem__(self, at: slice) -> list[bytes | None]: ...
+    def __getitem__(self, at: int | slice) -> list[bytes | None] | bytes | None:
+        if self._read is None:
+            self._read = [key for part in self._parts for key in part()]
+            self._parts = []
+        return self._read[at]
 
 
 class _Taken:
-    """The records taken so far; mutable, lives for one ``drain``. Columns are made of all of them at once."""
+    """The records taken so far; mutable, lives for one ``drain``."""
 
-    __slots__ = ("records", "segments")
+    __slots__ = ("_headers", "_keys", "_offsets", "segments", "values")
 
     def __init__(self) -> None:
-        self.records: list[Any] = []
+        self.values: list[bytes | None] = []
         self.segments: list[tuple[int, int]] = []
+        self._offsets: list[Sequence[int]] = []
+        self._keys: list[Callable[[], list[bytes | None]]] = []
+        self._headers: list[Sequence[Headers] | None] = []
 
-    def add(self, records: Any, position: int) -> None:
-        """Take the records of one record batch from ``position`` on (a compacted or part-read batch starts before)."""
-        taken = list(records)
-        if taken and taken[0].offset < position:
-            taken = [record for record in taken if record.offset >= position]
-        self.records += taken
-        self.segments.append((records.next_offset, records.max_timestamp))
+    def add(self, taken: Columns, segments: Sequence[tuple[int, int]]) -> None:
+        """Take the records of one or more record batches."""
+        self.segments += segments
+        if taken.values:
+            self.values += taken.values
+            self._offsets.append(taken.offsets)
+            self._keys.append(taken.keys)
+            self._headers.append(taken.headers)
 
     def offsets(self) -> Sequence[int]:
         """Without a number per record where there are no holes."""
-        records = self.records
-        if not records:
+        parts = self._offsets
+        if not parts:
             return ()
-        first, last = records[0].offset, records[-1].offset
-        return range(first, last + 1) if last - first + 1 == len(records) else list(map(_offset, records))
+        first, last = parts[0][0], parts[-1][-1]
+        whole = last - first + 1 == len(self.values)
+        return range(first, last + 1) if whole else list(chain.from_iterable(parts))
+
+    def keys(self) -> Keys:
+        return Keys(len(self.values), self._keys)
 
     def headers(self) -> list[Headers] | None:
-        """None when no record has a header; a header without a value reads as empty."""
-        if not any(map(_headers_of, self.records)):
+        """None when no record has a header."""
+        if not any(self._headers):
             return None
-        return [
-            tuple((name, value or b"") for name, value in some) if some else ()
-            for some in map(_headers_of, self.records)
-        ]
+        lengths = map(len, self._offsets)
+        return [one for part, n in zip(self._headers, lengths, strict=True) for one in part or ((),) * n]
+
+
+def _columns(records: Any, position: int) -> Columns:
+    """The records from ``position`` on of a batch that aiokafka reads."""
+    taken = list(records)
+    if taken and taken[0].offset < position:
+        taken = [record for record in taken if record.offset >= position]
+    headers: list[Headers] | None = None
+    if any(map(_headers_of, taken)):
+        headers = [tuple((name, value or b"") for name, value in some) for some in map(_headers_of, taken)]
+    return Columns(list(map(_value, taken)), list(map(_offset, taken)), lambda: list(map(_key, taken)), headers)
 
 
 def drain(result: Any, limit: int) -> Batch | None:
     """Empty a ``FetchResult`` of aiokafka into a ``Batch`` of about ``limit`` records (whole record batches).
 
     None when nothing moved: the partition is not ours any more, is paused, or was sought elsewhere. Raises
-    ``CorruptRecordException`` when a checksum does not match.
+    ``CorruptRecordException`` when a checksum does not match, or a batch is not made of records.
     """
     tp = result._topic_partition
     if not result.check_assignment(tp) or not result.has_more():
@@ -92,12 +116,12 @@ def drain(result: Any, limit: int) -> Batch | None:
         return None
     return Batch(
         f"{tp.topic}-{tp.partition}",
-        list(map(_value, taken.records)),
+        taken.values,
         taken.offsets(),
         start=start,
         end=end,
         segments=taken.segments,
-        keys=Keys(taken.records),
+        keys=taken.keys(),
         headers=taken.headers(),
     )
 
@@ -105,15 +129,29 @@ def drain(result: Any, limit: int) -> Batch | None:
 def _take(partition: Any, tp: TopicPartition, limit: int) -> tuple[_Taken, int]:
     taken = _Taken()
     end: int = partition.next_fetch_offset
-    committed_only = partition._isolation_level == READ_COMMITTED
-    while partition._records.has_next() and len(taken.records) < limit:
-        records = partition._records.next_batch()
-        if partition._check_crcs and not records.validate_crc():
-            raise CorruptRecordException(f"{tp.topic}-{tp.partition}: bad checksum after offset {end}; check the disk")
-        if not (committed_only and _aborted(partition, records)) and not records.is_control_batch:
-            taken.add(records, end)
-        end = max(end, records.next_offset)
+    try:
+        while partition._records.has_next() and len(taken.values) < limit:
+            end = _take_some(partition, taken, end, limit - len(taken.values))
+    except ValueError as error:
+        raise CorruptRecordException(f"{tp.topic}-{tp.partition}: after offset {end}: {error}") from error
     return taken, end
+
+
+def _take_some(partition: Any, taken: _Taken, position: int, limit: int) -> int:
+    """Take the run of plain batches that comes next, or else one batch; the position after it."""
+    fetched, check = partition._records, partition._check_crcs
+    if type(fetched) is FetchedBatches and (run := fetched.run(position, limit, check=check)) is not None:
+        columns, segments, after = run
+        taken.add(columns, segments)
+        return after
+    records = fetched.next_batch()
+    if check and not records.validate_crc():
+        raise ValueError("bad checksum; check the disk")
+    aborted = partition._isolation_level == READ_COMMITTED and _aborted(partition, records)
+    if not aborted and not records.is_control_batch:
+        columns = records.columns(position) if type(records) is RecordBatch else _columns(records, position)
+        taken.add(columns, ((records.next_offset, records.max_timestamp),))
+    return max(position, int(records.next_offset))
 
 
 def _aborted(partition: Any, records: Any) -> bool:

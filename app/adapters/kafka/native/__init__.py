@@ -1,0 +1,1 @@
+"""What the lane does for every record, in C; see ``record_batches`` for what runs where it is not compiled."""
