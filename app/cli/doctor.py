@@ -6,7 +6,8 @@ Exit code 1 when something is broken; 0 otherwise, also with warnings.
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+import app
 from app.cli.finding import Finding
 from app.cli.options import Options
 from app.cli.output import json_option, write_columns, write_json
@@ -56,6 +58,7 @@ def examine(options: Options) -> Iterator[Finding]:
 
     yield python_version(sys.version_info[:3])
     yield from pinned_versions(versions())
+    yield hot_loops(native_modules(Path(app.__file__).parent))
     yield import_names(packages_distributions())
     yield imported_from({name: origin(name) for name in NAMES})
     yield from unused_variables(os.environ)
@@ -86,6 +89,26 @@ def pinned_versions(found: dict[str, str]) -> Iterator[Finding]:
             yield Finding(package, "ok", wanted)
         else:
             yield Finding(package, "broken", found[package], f"install exactly {wanted}: `make setup` does")
+
+
+def native_modules(package: Path) -> list[str]:
+    """The modules that have a twin in C below the folder of ``app``, by their full names."""
+    found = sorted(package.glob("**/native/*.c"))
+    return [".".join(path.relative_to(package.parent).with_suffix("").parts) for path in found]
+
+
+def hot_loops(modules: Sequence[str]) -> Finding:
+    """Whether each of ``modules`` is compiled and loads here; what is not runs in Python, with the same results."""
+    failed = []
+    for name in modules:
+        try:
+            import_module(name)
+        except ImportError as error:
+            failed.append(f"{name} does not load ({error})")
+    if failed:
+        mend = "`make native` compiles them where there is a C compiler; until then events cost more CPU"
+        return Finding("hot loops", "warning", f"Python, because {'; '.join(failed)}", mend)
+    return Finding("hot loops", "ok", "C")
 
 
 def import_names(provided: Mapping[str, list[str]]) -> Finding:

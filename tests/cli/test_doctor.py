@@ -5,6 +5,7 @@ from threading import Thread
 
 import pytest
 
+import app
 from app.adapters.kafka.admin_memory import MemoryAdmin
 from app.cli import doctor, doctor_broker, doctor_http
 from app.cli.main import run
@@ -37,6 +38,20 @@ def test_another_version_of_a_library_whose_internals_are_read_is_broken():
 @pytest.mark.parametrize(("version", "result"), [((3, 11, 0), "ok"), ((3, 14, 1), "ok"), ((3, 10, 9), "broken")])
 def test_python_must_be_new_enough(version: tuple[int, ...], result: str):
     assert doctor.python_version(version).result == result
+
+
+def test_every_source_in_c_is_a_module_that_should_load():
+    modules = doctor.native_modules(Path(app.__file__).parent)
+    assert "app.adapters.kafka.native._records" in modules
+    assert "app.core.native._fold" in modules
+
+
+def test_what_runs_in_python_is_said_with_the_reason():
+    assert doctor.hot_loops(["math", "zlib"]).found == "C"
+    finding = doctor.hot_loops(["math", "app.core.native._missing"])
+    assert finding.result == "warning"
+    assert finding.found.startswith("Python, because app.core.native._missing does not load (No module named")
+    assert "make native" in finding.mend
 
 
 def test_variables_of_stores_that_are_not_used_are_a_warning():

@@ -141,7 +141,7 @@ def test_control_records_are_no_evidence_but_move_the_position(fetched: Fetched)
 
 @pytest.mark.parametrize("codec", range(5))
 def test_every_compression_is_read(fetched: Fetched, codec: int):
-    rows = [(b"k%d" % i, b"value %d" % i, [("n", b"%d" % i)]) for i in range(50)]
+    rows: list[fetches.Row] = [(b"k%d" % i, b"value %d" % i, [("n", b"%d" % i)]) for i in range(50)]
     result, _ = fetched(encoded(7, rows, codec=codec), values(57, b"last"), at=9)
     batch = drain(result, 100)
     assert batch is not None
