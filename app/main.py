@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.adapters.kafka.quiet import quiet_libraries
+from app.adapters.process.memory import keep_freed
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,8 +37,9 @@ def run_supervisor(settings: Settings, commands: Mapping[str, Sequence[str]]) ->
 
 
 def settle() -> None:
-    """Measured: short slices for the consumer's thread, and no collections of what lives for ever."""
+    """Measured: short slices for the consumer's thread, freed memory kept, no collections of what lives for ever."""
     quiet_libraries()
+    keep_freed()
     sys.setswitchinterval(0.0005)
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
