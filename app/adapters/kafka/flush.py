@@ -3,32 +3,14 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn, Protocol
+from collections.abc import Callable
+from typing import NoReturn
 
 from app.adapters.kafka.lane import Lane
 from app.adapters.kafka.options import EXIT_FLUSH
-from app.core.ports import Cut, Engine, Record
+from app.adapters.kafka.produce import Send
 
 STOP_S = 10.0
-
-
-class Send(Protocol):
-    """Hand one record to the producer; the returned future is done when the broker has acked it."""
-
-    async def __call__(self, record: Record) -> "asyncio.Future[Any]": ...
-
-
-def sender(producer: Callable[[], Any], topics: Mapping[str, str]) -> Send:
-    """A ``Send`` over aiokafka's producer; ``topics`` maps a record's role to its topic."""
-
-    async def send(record: Record) -> "asyncio.Future[Any]":
-        future: asyncio.Future[Any] = await producer().send(
-            topics[record.role], record.value, key=record.key, partition=record.partition, headers=list(record.headers)
-        )
-        return future
-
-    return send
 
 
 class Pump:
@@ -77,8 +59,9 @@ class Pump:
         fence = lane.fence
         lane.cut()
         for phase in range(max(len(cut.phases) for _, cut in cuts)):
-            acks = await send_all(self._send, _records(cuts, phase))
-            self.records += len(acks)
+            records = [record for _, cut in cuts if phase < len(cut.phases) for record in cut.phases[phase]]
+            acks = await asyncio.gather(*await self._send(records)) if records else []
+            self.records += len(records)
             lane.clock.acked(acks, time.time())
         for engine, cut in cuts:
             engine.acked(cut)
@@ -87,13 +70,3 @@ class Pump:
         self.flushes += 1
         self.last_flush_s = time.monotonic()
         self.busy_s += self.last_flush_s - began
-
-
-def _records(cuts: Sequence[tuple[Engine, Cut]], phase: int) -> Iterable[Record]:
-    return (record for _, cut in cuts if phase < len(cut.phases) for record in cut.phases[phase])
-
-
-async def send_all(send: Send, records: Iterable[Record]) -> list[Any]:
-    """Send ``records`` in order and await every ack; the acks. Raises the first failure."""
-    futures = [await send(record) for record in records]
-    return await asyncio.gather(*futures) if futures else []

@@ -35,9 +35,10 @@ from mode.supervisors import CrashingSupervisor
 from app.adapters.kafka.broadcast import Broadcast, follow
 from app.adapters.kafka.changelog import Rows, load_rows
 from app.adapters.kafka.consumer import LaneTransport
-from app.adapters.kafka.flush import STOP_S, Pump, sender
+from app.adapters.kafka.flush import STOP_S, Pump
 from app.adapters.kafka.lane import Lane, Open
 from app.adapters.kafka.options import LaneOptions
+from app.adapters.kafka.produce import sender
 from app.adapters.telemetry.metric import Reading
 from app.core.batch import Batch
 from app.core.ports import Engine

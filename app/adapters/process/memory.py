@@ -1,7 +1,7 @@
 """Freed memory is kept for the next fetch: a fetch is megabytes, and pages taken anew cost more than reading it does.
 
-glibc gives every megabyte that is freed back to the kernel and asks for it again a moment later; each page of it is then
-cleared and mapped anew. Other C libraries keep their own rules.
+glibc gives every megabyte that is freed back to the kernel and asks for it again a moment later; each page of it is
+then cleared and mapped anew. Other C libraries keep their own rules.
 """
 
 import ctypes

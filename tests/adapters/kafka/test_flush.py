@@ -1,12 +1,13 @@
 """The pump: phases in order, every ack awaited, a failure ends the process (rules L8, L9)."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 import pytest
 
-from app.adapters.kafka.flush import Pump, sender
+from app.adapters.kafka.flush import Pump
 from app.adapters.kafka.lane import Lane
 from app.adapters.kafka.options import EXIT_FLUSH
 from app.core.ports import Point, Record
@@ -26,15 +27,15 @@ class Wire:
         async with self._news:
             await asyncio.wait_for(self._news.wait_for(lambda: len(self.futures) >= n), 5)
 
-    async def __call__(self, record: Record) -> "asyncio.Future[Any]":
-        self.sent.append(record)
+    async def __call__(self, records: Iterable[Record]) -> "list[asyncio.Future[Any]]":
+        self.sent += records
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.futures.append(future)
         if self.acks:
             future.set_result(None)
         async with self._news:
             self._news.notify_all()
-        return future
+        return [future]
 
 
 async def filled() -> tuple[Lane, Counting]:
@@ -86,7 +87,7 @@ async def test_a_failed_flush_ends_the_process_and_acks_nothing():
 async def test_a_producer_that_cannot_send_ends_the_process_too():
     lane, _ = await filled()
 
-    async def dead(record: Record) -> "asyncio.Future[Any]":
+    async def dead(records: Iterable[Record]) -> "list[asyncio.Future[Any]]":
         raise ConnectionError("closed")
 
     with pytest.raises(Ended):
@@ -136,15 +137,3 @@ async def test_stop_lets_the_flush_under_way_finish_and_starts_no_other():
     await pumping
     assert engine.point == Point(3, "3")
     assert pump.flushes == 1
-
-
-async def test_a_role_is_sent_to_its_topic_with_key_partition_and_headers():
-    calls: list[Any] = []
-
-    class Producer:
-        async def send(self, *args: Any, **kwargs: Any) -> "asyncio.Future[Any]":
-            calls.append((args, kwargs))
-            return asyncio.get_running_loop().create_future()
-
-    await sender(Producer, {"facts": "x.facts"})(Record("facts", b"k", b"v", 3, (("h", b"1"),)))
-    assert calls == [(("x.facts", b"v"), {"key": b"k", "partition": 3, "headers": [("h", b"1")]})]

@@ -1,6 +1,7 @@
 """The lane without a broker: rebuilding, admitting, committing, losing the right to commit."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -479,10 +480,10 @@ async def test_a_flush_makes_room():
     lane = await built(FakeReader())
     lane.admit(batch(0, 10))
 
-    async def send(record: Record) -> "asyncio.Future[Any]":
+    async def send(records: Iterable[Record]) -> "list[asyncio.Future[Any]]":
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         future.set_result(None)
-        return future
+        return [future]
 
     await Pump(lane, send, 0.1, ended).flush()
     assert lane.unflushed == 0
