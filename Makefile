@@ -71,8 +71,8 @@ e2e: .venv/.dev ## End to end on a real Kafka of its own (skipped, with the reas
 	else echo "skipped: $$reason"; fi
 
 .PHONY: chaos
-chaos: .venv/.dev ## Exactness while things go wrong, on a real Kafka of its own (LONG=1, MINUTES=30, SEED=n, ONLY=name,...)
-	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(if $(LONG),--long) $(if $(MINUTES),--minutes $(MINUTES))
+chaos: .venv/.dev ## Exactness while things go wrong, on a real Kafka of its own (SEED=n, SEEDS=20, LONG=1, MINUTES=30, ONLY=name,...)
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(ONLY),--only $(ONLY)) $(if $(LONG),--long) $(if $(MINUTES),--minutes $(MINUTES))
 
 .PHONY: chaos-ci
 chaos-ci: .venv/.dev ## The part of it that `make test` runs (skipped, with the reason, without Java and Maven)

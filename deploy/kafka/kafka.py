@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A single-node Apache Kafka for development and tests: start, stop, status. Needs Java 17 and Maven, no Docker.
+"""An Apache Kafka for development and tests: start, stop, status. Needs Java 17 and Maven, no Docker.
 
     deploy/kafka/kafka.py start      get the jars (once), format the data folder (once), start, wait until it answers
     deploy/kafka/kafka.py stop       ask it to end, by its pid file only
@@ -11,6 +11,8 @@ Settings (environment):
     KAFKA_HOME_DIR   the instance's folder (data, log, pid file), default .kafka/<port>; delete it to start empty
     KAFKA_LIB_DIR    the jars, shared by all instances, default .kafka/lib
     KAFKA_JVM        options of the JVM, default -Xmx768m
+    KAFKA_VOTERS     the controllers of a cluster of several nodes, NUMBER@HOST:PORT,...; default a cluster of one
+    KAFKA_NODE       which of them this is, default 1
     KAFKA_SECURE_PORT  a second port, for TLS with SASL (PLAIN and SCRAM-SHA-512); default none
     KAFKA_SECURE_DIR   its folder: server.pem (PKCS#8 key, then certificate chain) and ca.pem for client certificates
     KAFKA_SECURE_USER  NAME:PASSWORD of its only user, letters, digits, - and _
@@ -66,6 +68,9 @@ class Instance:
     lib: Path
     jvm: tuple[str, ...]
     secure: "Secure | None" = None
+    node: int = 1
+    voters: tuple[str, ...] = ()
+    """Controllers of the whole cluster, ``number@host:port``; none: a cluster of one."""
 
     @property
     def address(self) -> str:
@@ -95,7 +100,18 @@ def instance(env: dict[str, str]) -> Instance:
         raise BrokerError(f"KAFKA_PORT is {port!r}; must be a port number from 1 to 65535")
     home = Path(env.get("KAFKA_HOME_DIR") or ROOT / ".kafka" / port).resolve()
     lib = Path(env.get("KAFKA_LIB_DIR") or ROOT / ".kafka" / "lib").resolve()
-    return Instance(int(port), home, lib, tuple(env.get("KAFKA_JVM", "-Xmx768m").split()), _secure(env))
+    node, voters = _place(env)
+    return Instance(int(port), home, lib, tuple(env.get("KAFKA_JVM", "-Xmx768m").split()), _secure(env), node, voters)
+
+
+def _place(env: dict[str, str]) -> tuple[int, tuple[str, ...]]:
+    """The number of this node, and all voters of its cluster."""
+    node, voters = env.get("KAFKA_NODE", "1"), tuple(filter(None, env.get("KAFKA_VOTERS", "").split(",")))
+    if wrong := [voter for voter in voters if not re.fullmatch(r"\d+@[\w.-]+:\d+", voter)]:
+        raise BrokerError(f"KAFKA_VOTERS has {wrong[0]!r}; must be NUMBER@HOST:PORT,...")
+    if not node.isdecimal() or (voters and not any(voter.startswith(f"{node}@") for voter in voters)):
+        raise BrokerError(f"KAFKA_NODE is {node!r}; must be the number of one of KAFKA_VOTERS")
+    return int(node), voters
 
 
 def _secure(env: dict[str, str]) -> Secure | None:
@@ -217,16 +233,17 @@ def _fetch_jars(lib: Path) -> None:
 
 
 def _properties(broker: Instance) -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        controller = probe.getsockname()[1]
+    voters = broker.voters or (f"{broker.node}@127.0.0.1:{_free_port()}",)
+    controller = next(voter for voter in voters if voter.startswith(f"{broker.node}@")).partition("@")[2]
+    copies = min(3, len(voters))
+    in_sync = max(1, copies - 1)
     settings = {
         "process.roles": "broker,controller",
-        "node.id": 1,
-        "listeners": f"PLAINTEXT://{broker.address},CONTROLLER://127.0.0.1:{controller}",
+        "node.id": broker.node,
+        "listeners": f"PLAINTEXT://{broker.address},CONTROLLER://{controller}",
         "advertised.listeners": f"PLAINTEXT://{broker.address}",
         "controller.listener.names": "CONTROLLER",
-        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+        "controller.quorum.voters": ",".join(voters),
         "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
         "log.dirs": broker.data,
         "broker.session.timeout.ms": 2000,  # after kill -9 the controller waits this long before it admits the new one
@@ -234,13 +251,15 @@ def _properties(broker: Instance) -> str:
         "auto.create.topics.enable": "false",
         "num.partitions": 4,
         "offsets.topic.num.partitions": 8,
-        "offsets.topic.replication.factor": 1,
+        "default.replication.factor": copies,
+        "min.insync.replicas": in_sync,
+        "offsets.topic.replication.factor": copies,
         "transaction.state.log.num.partitions": 2,
-        "transaction.state.log.replication.factor": 1,
-        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.min.isr": in_sync,
         "share.coordinator.state.topic.num.partitions": 1,
-        "share.coordinator.state.topic.replication.factor": 1,
-        "share.coordinator.state.topic.min.isr": 1,
+        "share.coordinator.state.topic.replication.factor": copies,
+        "share.coordinator.state.topic.min.isr": in_sync,
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1000,
         "log.retention.check.interval.ms": 10_000,
@@ -252,6 +271,13 @@ def _properties(broker: Instance) -> str:
         settings["listener.security.protocol.map"] = f"{settings['listener.security.protocol.map']},SECURE:SASL_SSL"
         settings |= {f"listener.name.secure.{key}": value for key, value in _secured(broker.secure).items()}
     return "".join(f"{key}={value}\n" for key, value in settings.items())
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _secured(secure: Secure) -> dict[str, object]:
@@ -288,8 +314,8 @@ def _format(broker: Instance) -> None:
 
 
 def _cluster_id(broker: Instance) -> str:
-    """22 characters of base64 over 16 bytes, never beginning like an option."""
-    digest = hashlib.sha256(str(broker.home).encode()).digest()[:16]
+    """22 characters of base64 over 16 bytes, never beginning like an option; the same on all nodes."""
+    digest = hashlib.sha256((",".join(broker.voters) or str(broker.home)).encode()).digest()[:16]
     return "K" + base64.urlsafe_b64encode(digest).decode()[1:22]
 
 

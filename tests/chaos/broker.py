@@ -1,4 +1,4 @@
-"""A real broker of one's own that may be killed, stopped and started again, and what only an administrator does."""
+"""A real Kafka of one's own that may be killed, stopped and started again, and what only an administrator does."""
 
 import os
 import shutil
@@ -8,28 +8,37 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka import ElectionType, KafkaException, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from tests.e2e.harness.broker import SCRIPT, Broker, free_port
 
+ANSWER_S = 10.0
+"""How long a node may take to say who leads; one that is stopped never answers, then another is asked."""
 
-class OwnBroker:
-    """One Kafka on a free port; its data survive ``kill`` and ``start``."""
 
-    def __init__(self) -> None:
+class Node:
+    """One process of Kafka on a free port; its data survive ``kill`` and ``start``."""
+
+    def __init__(self, number: int, voters: str = "") -> None:
+        self.number = number
         self._home = Path(tempfile.mkdtemp(prefix="chaos-kafka-"))
         port = free_port()
         self.address = f"127.0.0.1:{port}"
         self._env = {**os.environ, "KAFKA_PORT": str(port), "KAFKA_HOME_DIR": str(self._home)}
+        if voters:
+            self._env |= {"KAFKA_NODE": str(number), "KAFKA_VOTERS": voters}
         self._env.setdefault("KAFKA_JVM", "-Xmx768m")
-
-    @property
-    def broker(self) -> Broker:
-        return Broker(self.address, real=True)
 
     def start(self) -> None:
         """Start it, or start it again, and wait until it answers."""
@@ -56,27 +65,95 @@ class OwnBroker:
     def _pid(self) -> int:
         return int((self._home / "kafka.pid").read_text())
 
+    def close(self) -> None:
+        subprocess.run([sys.executable, SCRIPT, "stop"], env=self._env, check=False, capture_output=True)
+        shutil.rmtree(self._home, ignore_errors=True)
+
+
+class OwnBroker:
+    """A Kafka of one node or several, each of them broker and controller; topics have a copy on every node."""
+
+    def __init__(self, nodes: int = 1) -> None:
+        numbers = range(1, nodes + 1)
+        voters = ",".join(f"{number}@127.0.0.1:{free_port()}" for number in numbers) if nodes > 1 else ""
+        self.nodes = [Node(number, voters) for number in numbers]
+        self._admin: AdminClient | None = None
+
+    @property
+    def address(self) -> str:
+        return ",".join(node.address for node in self.nodes)
+
+    @property
+    def broker(self) -> Broker:
+        return Broker(self.address, real=True)
+
+    def start(self) -> None:
+        """Start all nodes, side by side: one of several answers only once most of them do."""
+        with ThreadPoolExecutor(len(self.nodes)) as pool:
+            list(pool.map(Node.start, self.nodes))
+
+    def kill(self) -> None:
+        """kill -9 of all nodes."""
+        for node in self.nodes:
+            node.kill()
+
+    def pause(self, seconds: float) -> None:
+        """SIGSTOP of all nodes, and on after ``seconds``: sockets stay open, nothing answers."""
+        with ThreadPoolExecutor(len(self.nodes)) as pool:
+            list(pool.map(lambda node: node.pause(seconds), self.nodes))
+
+    # ---- leaders ----
+    def leader(self, topic: str, partition: int) -> Node | None:
+        """The node that leads a partition now; None while nobody does, or can be asked."""
+        try:
+            leads = self.admin().list_topics(topic, timeout=ANSWER_S).topics[topic].partitions[partition].leader
+        except KafkaException:
+            return None
+        return next((node for node in self.nodes if node.number == leads), None)
+
+    def coordinator(self, group: str) -> Node | None:
+        """The node that coordinates a consumer group now; None while nobody does."""
+        try:
+            [future] = self.admin().describe_consumer_groups([group], request_timeout=ANSWER_S).values()
+            where = future.result(2 * ANSWER_S).coordinator
+        except KafkaException:
+            return None
+        return next((node for node in self.nodes if where is not None and node.number == where.id), None)
+
+    def whole(self) -> bool:
+        """Whether every copy of every partition of every topic is in sync."""
+        try:
+            topics = self.admin().list_topics(timeout=ANSWER_S).topics.values()
+        except KafkaException:
+            return False
+        return all(len(p.isrs) == len(self.nodes) for topic in topics for p in topic.partitions.values())
+
+    def move_leaders(self) -> None:
+        """Every partition back to the leader it was made with."""
+        self.admin().elect_leaders(ElectionType.PREFERRED, None).result(30)
+
+    # ---- what only an administrator does ----
     def alter(self, config: Mapping[str, str]) -> None:
         """Set dynamic configuration of the broker."""
         entries = [ConfigEntry(k, v, incremental_operation=AlterConfigOpType.SET) for k, v in config.items()]
         resource = ConfigResource(ResourceType.BROKER, "1", incremental_configs=entries)
-        admin = self.admin()  # futures of a client that is gone never end
-        for future in admin.incremental_alter_configs([resource]).values():
+        for future in self.admin().incremental_alter_configs([resource]).values():
             future.result(20)
 
     def delete_before(self, topic: str, offsets: Mapping[int, int]) -> None:
         """What retention does: forget what lies before ``offsets`` (partition -> offset; -1: everything)."""
         wanted = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
-        admin = self.admin()
-        for future in admin.delete_records(wanted).values():
+        for future in self.admin().delete_records(wanted).values():
             future.result(20)
 
     def admin(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self.address, "log_level": 2})
+        if self._admin is None:
+            self._admin = AdminClient({"bootstrap.servers": self.address, "log_level": 2})
+        return self._admin
 
     def close(self) -> None:
-        subprocess.run([sys.executable, SCRIPT, "stop"], env=self._env, check=False, capture_output=True)
-        shutil.rmtree(self._home, ignore_errors=True)
+        for node in self.nodes:
+            node.close()
 
 
 def why_no_kafka() -> str:
@@ -86,9 +163,9 @@ def why_no_kafka() -> str:
 
 
 @contextmanager
-def own_broker() -> Iterator[OwnBroker]:
-    """A started broker, ended with the block."""
-    broker = OwnBroker()
+def own_broker(nodes: int = 1) -> Iterator[OwnBroker]:
+    """A started broker of so many nodes, ended with the block."""
+    broker = OwnBroker(nodes)
     try:
         broker.start()
         yield broker

@@ -1,24 +1,23 @@
-"""docs/evidence/chaos.md: what a whole run did and found, with the command, the date and the machine."""
+"""docs/evidence/chaos.md: what the kept runs of one code did and found, with command, commit, date and machine."""
 
-import os
-import platform
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
-
 from tests.chaos.coverage import EVERY, FAULTS, TRAFFIC
-from tests.chaos.result import Result
+from tests.chaos.kept import Origin, Run
 from tests.chaos.scenario import Scenario
 from tests.e2e.harness.broker import ROOT
 
-PAGES = ROOT / "docs" / "evidence"
+PAGE = ROOT / "docs" / "evidence" / "chaos.md"
 
 _HEAD = """# Chaos: exact while things go wrong
 
-Written by `{command}` on {date}, {machine}. {exact} of {all} runs exact, {events:,} events. One run again:
-`make chaos SEED=n ONLY=name{long}`. Seeds: {seeds}.
+{exact} of {all} runs exact: {seeds} seeds, {scenarios} of {known} scenarios, {events:,} events, all by one code (hash
+`{code}` of app, agents, tables, tests/chaos). The page gathers every run of that code, failed ones too, from
+`docs/evidence/chaos.jsonl`; a run by other code begins it anew. More seeds: `make chaos SEEDS=20`. One run again:
+`make chaos SEED=n ONLY=scenario` (with `LONG=1` where the row says long).
+
+{origins}
 
 Real workers (`llm-optimizer worker`) on a real Kafka. Evidence on llm.responses (7 partitions) and llm.feedback (3),
 commands on llm.commands (2), facts with 4. Every stream has a hot key (40 % of the requests), 5 % producer duplicates,
@@ -28,8 +27,12 @@ over the source logs (`tests/chaos/account.py`), compared with the public topics
 two payloads, late events, dead letters (each once, untouched), commands (each obeyed once). That the verdict can fail is
 shown in `tests/chaos/test_verdict.py`, which breaks rules of the engines one by one.
 
-| scenario | what goes wrong | seed | events | rows | late | duplicates | dead letters | commands (repeated) | outputs written again | verdict | s |
-|---|---|---|---|---|---|---|---|---|---|---|---|
+{summary}
+
+## Every run
+
+| scenario | seed | events | rows | late | duplicates | dead letters | commands (repeated) | outputs written again | verdict | s | commit | date |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|
 """
 
 _TAIL = """
@@ -52,85 +55,110 @@ _REMARKS = """
 * **Added partitions** of evidence topics are found within 5 s. What they get must not be older than the lateness when they
   are found; traffic compressed in time (a replay) should begin after the topic has grown.
 
-Not covered: more than one broker (leader change), power loss, TLS and SASL, growing facts topics (refused at start), a
+Not covered: power loss (several nodes at once without their last writes), TLS and SASL, growing facts topics (refused at start), a
 wrong clock of the broker itself, an event that comes to an idle source more than lateness + session timeout late (it
 is counted in `after_close`, in no minute).
 """
 
 
-def write(results: Sequence[Result], scenarios: Sequence[Scenario], command: str, *, long: bool) -> Path:
-    """Write the page of a whole run; its path. A long one has its own page."""
-    page = PAGES / ("chaos-long.md" if long else "chaos.md")
-    says = {scenario.name: scenario.says for scenario in scenarios}
+def write(runs: Sequence[Run], scenarios: Sequence[Scenario], page: Path = PAGE) -> Path:
+    """Write the page of ``runs``, all of one code; its path."""
+    order = [scenario.name for scenario in scenarios]
+    runs = sorted((run for run in runs if run.name in order), key=lambda run: (order.index(run.name), run.seed))
     head = _HEAD.format(
-        command=command,
-        long=" LONG=1" if long else "",
-        seeds=", ".join(map(str, sorted({result.seed for result in results}))),
-        date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        machine=_machine(),
-        exact=sum(result.exact for result in results),
-        all=len(results),
-        events=sum(result.verdict.events for result in results if result.verdict),
+        exact=sum(run.exact for run in runs),
+        all=len(runs),
+        seeds=len({run.seed for run in runs}),
+        scenarios=len({run.name for run in runs}),
+        known=len(order),
+        events=sum(run.verdict.events for run in runs if run.verdict),
+        code=runs[0].origin.code if runs else "none",
+        origins=_origins(runs),
+        summary=_summary(runs, scenarios),
     )
-    rows = "\n".join(_row(result, says[result.name]) for result in results)
-    figures = "\n".join(
-        f"* {result.name}, seed {result.seed}: {name}: {note}"
-        for result in results
-        for name, note in result.notes.items()
-    )
-    done = "\n".join(_done(result) for result in results)
+    rows = "\n".join(_row(run) for run in runs)
+    figures = "\n".join(f"* {_title(run)}: {name}: {note}" for run in runs for name, note in run.notes.items())
+    done = "\n".join(f"* {_title(run)}: {_done(run)}" for run in runs)
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(
-        f"{head}{rows}\n\n## Figures\n\n{figures}\n\n## Which scenario shows what\n\n{_covered(results, scenarios)}\n"
-        f"{_REMARKS}{_TAIL}\n{done}\n",
+        f"{head}{rows}\n{_failures(runs)}\n## Figures\n\n{figures}\n\n## Which scenario shows what\n\n"
+        f"{_covered(runs, scenarios)}\n{_REMARKS}{_TAIL}\n{done}\n",
         encoding="utf-8",
     )
     return page
 
 
-def _covered(results: Sequence[Result], scenarios: Sequence[Scenario]) -> str:
-    """Item by item: which scenarios show it, and how often they were exact in this run."""
-    lines = ["| traffic or fault | scenarios | runs exact |", "|---|---|---|"]
-    for item, says in (*TRAFFIC.items(), *FAULTS.items()):
-        names = [s.name for s in scenarios if item in s.covers] if item not in EVERY else [s.name for s in scenarios]
-        ran = [result for result in results if result.name in names]
-        exact = sum(result.exact for result in ran)
-        shown = "all" if item in EVERY else ", ".join(names)
-        lines.append(f"| {says} | {shown} | {f'{exact} of {len(ran)}' if ran else 'not in this run'} |")
+def _origins(runs: Sequence[Run]) -> str:
+    """A line for each command: how many runs, of which commit, when, on what machine under which load at the end."""
+    by_command: dict[tuple[str, str], list[Origin]] = {}
+    for run in runs:
+        by_command.setdefault((run.origin.command, run.origin.commit), []).append(run.origin)
+    return "\n".join(
+        f"* `{command}`, commit {commit or 'unknown'}: {len(of)} runs to {max(each.date for each in of)}, "
+        f"{max(of, key=lambda each: each.date).machine}"
+        for (command, commit), of in by_command.items()
+    )
+
+
+def _summary(runs: Sequence[Run], scenarios: Sequence[Scenario]) -> str:
+    """Scenario by scenario: what goes wrong, and of how many seeds all runs are exact."""
+    lines = ["| scenario | what goes wrong | seeds | runs exact |", "|---|---|---|---|"]
+    for scenario in scenarios:
+        of = [run for run in runs if run.name == scenario.name]
+        exact = f"{sum(run.exact for run in of)} of {len(of)}" if of else "none yet"
+        lines.append(f"| {scenario.name} | {scenario.says} | {len({run.seed for run in of})} | {exact} |")
     return "\n".join(lines)
 
 
-def _row(result: Result, says: str) -> str:
-    verdict = result.verdict
+def _covered(runs: Sequence[Run], scenarios: Sequence[Scenario]) -> str:
+    """Item by item: which scenarios show it, and how often they were exact."""
+    lines = ["| traffic or fault | scenarios | runs exact |", "|---|---|---|"]
+    for item, says in (*TRAFFIC.items(), *FAULTS.items()):
+        names = [s.name for s in scenarios if item in s.covers] if item not in EVERY else [s.name for s in scenarios]
+        ran = [run for run in runs if run.name in names]
+        exact = sum(run.exact for run in ran)
+        shown = "all" if item in EVERY else ", ".join(names)
+        lines.append(f"| {says} | {shown} | {f'{exact} of {len(ran)}' if ran else 'none yet'} |")
+    return "\n".join(lines)
+
+
+def _row(run: Run) -> str:
+    verdict = run.verdict
+    said = f"{run.took_s:.0f}", run.origin.commit, run.origin.date
     if verdict is None:
-        return f"| {result.name} | {says} | {result.seed} | | | | | | | | no verdict | {result.took_s:.0f} |"
+        return f"| {' | '.join((*_place(run), *[''] * 7, '**no verdict**', *said))} |"
     kinds = ", ".join(kind for kind, found in verdict.violations.items() if found)
     cells = (
-        result.name,
-        says,
-        result.seed,
+        *_place(run),
         f"{verdict.events:,}",
         f"{verdict.rows:,}",
         f"{verdict.late:,}",
         f"{verdict.duplicates:,}",
-        verdict.letters,
+        f"{verdict.letters:,}",
         f"{verdict.orders} ({verdict.repeated_orders})",
-        verdict.repeated,
+        f"{verdict.repeated:,}",
         f"**violated: {kinds}**" if kinds else "exact",
-        f"{result.took_s:.0f}",
+        *said,
     )
-    return f"| {' | '.join(map(str, cells))} |"
+    return f"| {' | '.join(cells)} |"
 
 
-def _done(result: Result) -> str:
-    lines = "; ".join(" ".join(line.split()) for line in result.said) or "nothing but traffic"
-    return f"* {result.name}, seed {result.seed}: {lines}"
+def _place(run: Run) -> tuple[str, str]:
+    return f"{run.name}{', long' if run.long else ''}", str(run.seed)
 
 
-def _machine() -> str:
-    memory_gb = psutil.virtual_memory().total / (1 << 30)
-    load = os.getloadavg()[1]
-    return (
-        f"{os.cpu_count()} cores, {memory_gb:.0f} GB, {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}, load average {load:.1f}"
-    )
+def _title(run: Run) -> str:
+    return f"{run.name}{', long' if run.long else ''}, seed {run.seed}"
+
+
+def _failures(runs: Sequence[Run]) -> str:
+    wrong = [run for run in runs if not run.exact]
+    lines = [
+        f"* {_title(run)}: {'; '.join(run.verdict.lines()) if run.verdict else run.failed}; again with `{run.again}`"
+        for run in wrong
+    ]
+    return "\n## What was not exact\n\n" + "\n".join(lines) + "\n" if wrong else ""
+
+
+def _done(run: Run) -> str:
+    return "; ".join(" ".join(line.split()) for line in run.said) or "nothing but traffic"

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 
 import psutil
 
+from tests.chaos.broker import Node
 from tests.chaos.world import READY_S, World
 from tests.e2e.harness.deployment import SESSION_S
-from tests.e2e.harness.waits import until
+from tests.e2e.harness.waits import TooSlow, until
 from tests.e2e.harness.workers import Worker
 
 Fault = Callable[[World], None]
@@ -136,6 +137,60 @@ def broker_killed(down_s: float) -> Fault:
 def broker_paused(for_s: float) -> Fault:
     """Nothing answers for ``for_s``."""
     return lambda world: world.own.pause(for_s)
+
+
+# ---- nodes of a cluster ----
+def leader_killed(role: str, partition: int) -> Fault:
+    """kill -9 of the node that leads a partition; another leads it before this one starts again."""
+    return lambda world: _without_node(world, lambda: world.own.leader(_topic(world, role), partition))
+
+
+def coordinator_killed(agent: str) -> Fault:
+    """kill -9 of the node that coordinates an agent's consumer group."""
+    return lambda world: _without_node(world, lambda: world.own.coordinator(f"{world.settings.kafka.group}-{agent}"))
+
+
+def leader_stopped(role: str, partition: int, for_s: float) -> Fault:
+    """SIGSTOP for long enough to be replaced; then it goes on as if it still led."""
+
+    def stop(world: World) -> None:
+        node = _node(lambda: world.own.leader(_topic(world, role), partition))
+        world.say(f"node {node.number} leads {role}-{partition}, and stops for {for_s:.0f} s")
+        node.pause(for_s)
+        until(world.own.whole, READY_S, "not every copy is in sync again")
+
+    return stop
+
+
+def leaders_moved(world: World) -> None:
+    """Every partition goes back to the node it was made with, while all nodes run."""
+    world.own.move_leaders()
+
+
+def _without_node(world: World, where: Callable[[], Node | None]) -> None:
+    node = _node(where)
+    node.kill()
+    until(lambda: where() not in (None, node), READY_S, f"nobody took over from node {node.number}")
+    world.say(f"node {node.number} killed; node {_node(where).number} has taken over")
+    time.sleep(world.rnd.uniform(2, 6))
+    node.start()
+    until(world.own.whole, READY_S, "not every copy is in sync again")
+    world.say(f"node {node.number} is back, every copy in sync")
+
+
+def _node(where: Callable[[], Node | None]) -> Node:
+    """The node, once there is one."""
+    deadline = time.monotonic() + READY_S
+    while (node := where()) is None:
+        if time.monotonic() > deadline:
+            raise TooSlow(f"nobody leads after {READY_S:.0f} s")
+        time.sleep(0.1)
+    return node
+
+
+def _topic(world: World, role: str) -> str:
+    topic: str = getattr(world.settings.topics, role)
+    return topic
 
 
 WORKER_FAULTS: Mapping[str, Fault] = {

@@ -23,3 +23,13 @@ class Result(msgspec.Struct):
     @property
     def exact(self) -> bool:
         return self.verdict is not None and self.verdict.exact
+
+    @property
+    def again(self) -> str:
+        """The command that does the same again."""
+        return again(self.name, self.seed, long=self.long)
+
+
+def again(name: str, seed: int, *, long: bool) -> str:
+    """The command that runs one scenario with one seed."""
+    return f"make chaos SEED={seed} ONLY={name}{' LONG=1' if long else ''}"

@@ -1,17 +1,19 @@
-"""Run scenarios one after the other or side by side, print what happened, and say whether all was exact."""
+"""Run scenarios with one seed or several, some side by side; print what happened, and say whether all was exact."""
 
 import shutil
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
+
 from app.adapters.kafka.mock import MockCluster
-from tests.chaos import evidence
+from tests.chaos import evidence, kept
 from tests.chaos.broker import OwnBroker, own_broker, why_no_kafka
 from tests.chaos.result import Result
 from tests.chaos.scenario import Scenario, Size
@@ -23,59 +25,117 @@ BESIDE = 4
 """Scenarios side by side: on two cores, since most of them mostly wait."""
 SEEDS = 20
 LONG_S = 28 * 60.0
+OTHERS = 3
+"""Scenarios that a seed of several gets, besides the first."""
+EVERY_LONG = 10
+"""Of a long run each tenth seed is in full length."""
 
 
-def main(seed: int, only: str, *, long: bool, ci: bool = False, minutes: float = 0.0, write: bool = False) -> int:
-    """The exit code: 0 when every verdict is exact, 1 when one is not, 2 for a name that is none.
+class Job(msgspec.Struct, frozen=True):
+    """One scenario with one seed, still to run."""
 
-    ``long``: one seed after the other, at most ``SEEDS`` and no new one after ``minutes`` (0: about half an hour), each
-    with faults of processes drawn anew and a few of the other scenarios in turn, each tenth of them in full length; with
-    ``only``, those in full length. ``ci``: those of ``make test``; ``write``: the page also of a part.
+    scenario: Scenario
+    seed: int
+    size: Size
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line asks for. ``seed`` 0: one from the clock; ``seeds`` and ``minutes`` 0: the default.
+
+    ``seeds``: successive ones, each with faults of processes drawn anew and a few of the other scenarios in turn; after
+    ``minutes`` nothing new begins. ``long``: 20 of them in about half an hour, each tenth in full length. With ``only``
+    every seed gets those (of a long run in full length). ``ci``: those of ``make test``; ``write``: kept even so.
     """
-    seed = seed or int(time.time()) % 1_000_000
-    chosen = [s for s in SCENARIOS if (s.name in only.split(",") if only else s.ci if ci else long or not s.only_long)]
-    if unknown := set(filter(None, only.split(","))) - {s.name for s in SCENARIOS}:
+
+    seed: int = 0
+    seeds: int = 0
+    minutes: float = 0.0
+    only: str = ""
+    long: bool = False
+    ci: bool = False
+    write: bool = False
+
+    @property
+    def command(self) -> str:
+        """The words of ``make`` that ask for the same."""
+        words = [f"make chaos{'-ci' if self.ci else ''} SEED={self.seed}"]
+        words += [f"SEEDS={self.seeds}"] if self.seeds else []
+        words += [f"ONLY={self.only}"] if self.only else []
+        words += ["LONG=1"] if self.long else []
+        words += [f"MINUTES={self.minutes:g}"] if self.minutes else []
+        return " ".join(words)
+
+
+def main(asked: Asked) -> int:
+    """The exit code: 0 when every verdict is exact, 1 when one is not, 2 for a name that is none."""
+    asked = msgspec.structs.replace(asked, seed=asked.seed or int(time.time()) % 1_000_000)
+    if unknown := set(filter(None, asked.only.split(","))) - {s.name for s in SCENARIOS}:
         _say(f"no such scenario: {', '.join(sorted(unknown))}; there are {', '.join(s.name for s in SCENARIOS)}")
         return 2
     if missing := why_no_kafka():
         _say(f"skipped: {missing}")
         return 0
-    _say(f"seed {seed}{', long' if long else ''}: {', '.join(s.name for s in chosen)}")
-    began, first = time.monotonic(), seed
+    todo = jobs(asked)
+    _say(f"{asked.command}: {len(todo)} runs of {', '.join(dict.fromkeys(job.scenario.name for job in todo))}")
+    began = time.monotonic()
+    seconds = asked.minutes * 60 or (LONG_S if asked.long and not asked.only else float("inf"))
+    origin = kept.origin(asked.command) if asked.write or not asked.ci else None
     results: list[Result] = []
     with own_broker() as broker:
-        turns = long and not only
-        for number in range(SEEDS if turns else 1):
-            turn = _turn(chosen, number) if turns else chosen
-            results += run_all(turn, seed, broker, Size(long=long and (not turns or number % 10 == 1)))
-            seed += 1
-            if any(not r.exact for r in results) or time.monotonic() - began > (minutes * 60 or LONG_S):
-                break
+        for result in _run(todo, broker, began + seconds):
+            results.append(result)
+            if origin is not None:
+                kept.keep(kept.run_of(result, origin))
     wrong = [r for r in results if not r.exact]
-    _say(f"{len(results) - len(wrong)} of {len(results)} exact in {time.monotonic() - began:.0f} s")
+    left = f"; {len(todo) - len(results)} not begun in time" if len(results) < len(todo) else ""
+    _say(f"{len(results) - len(wrong)} of {len(results)} exact in {time.monotonic() - began:.0f} s{left}")
     for result in wrong:
-        _say(f"again with: make chaos SEED={result.seed} ONLY={result.name}{' LONG=1' if result.long else ''}")
-    if write or (not only and not ci):
-        command = f"make chaos{'-ci' if ci else ''} SEED={first}{' LONG=1' if long else ''}"
-        command += f"{f' MINUTES={minutes:g}' if minutes else ''}{f' ONLY={only}' if only else ''}"
-        _say(f"written: {evidence.write(results, SCENARIOS, command, long=long)}")
+        _say(f"again with: {result.again}")
+    if origin is not None:
+        _say(f"written: {evidence.write(kept.kept(origin.code), SCENARIOS)}")
     return 1 if wrong else 0
 
 
+def jobs(asked: Asked) -> list[Job]:
+    """What there is to do, in order."""
+    many = asked.long or asked.seeds > 1
+    names = asked.only.split(",")
+    chosen = [
+        s for s in SCENARIOS if (s.name in names if asked.only else s.ci if asked.ci else many or not s.only_many)
+    ]
+    if asked.only:
+        return [Job(s, asked.seed + n, Size(long=asked.long)) for n in range(asked.seeds or 1) for s in chosen]
+    if not many:
+        return [Job(s, asked.seed, Size()) for s in chosen]
+    return [
+        Job(scenario, asked.seed + number, Size(long=asked.long and number % EVERY_LONG == 1))
+        for number in range(asked.seeds or SEEDS)
+        for scenario in _turn(chosen, number)
+    ]
+
+
 def _turn(chosen: Sequence[Scenario], number: int) -> list[Scenario]:
-    """The first of them, and two of the others in turn; one that must be alone comes with one."""
+    """The first of them, and some of the others in turn; each that measures comes with one seed, since it is alone."""
     first, *others = chosen
     beside, alone = [s for s in others if not s.alone], [s for s in others if s.alone]
-    turn = [first, *(beside[(2 * number + i) % len(beside)] for i in range(min(2, len(beside))))]
-    return [*turn, alone[number // 4 % len(alone)]] if alone and number % 4 == 3 else turn
+    turn = [beside[(OTHERS * number + i) % len(beside)] for i in range(min(OTHERS, len(beside)))]
+    return [first, *turn, *alone[number : number + 1]]
 
 
-def run_all(chosen: Sequence[Scenario], seed: int, broker: OwnBroker, size: Size) -> list[Result]:
-    """First those that do not disturb each other, side by side, then the others one by one."""
-    beside = [s for s in chosen if not s.alone]
+def _run(todo: Sequence[Job], broker: OwnBroker, ends: float) -> Iterator[Result]:
+    """First those that measure, one by one, then the others side by side; none is begun after ``ends``."""
+
+    def run(job: Job) -> Result | None:
+        return run_one(job.scenario, job.seed, broker, job.size) if time.monotonic() < ends else None
+
+    for job in todo:
+        if job.scenario.alone and (result := run(job)):
+            yield result
     with ThreadPoolExecutor(BESIDE) as pool:
-        results = list(pool.map(lambda s: run_one(s, seed, broker, size), beside))
-    return results + [run_one(s, seed, broker, size) for s in chosen if s.alone]
+        futures = [pool.submit(run, job) for job in todo if not job.scenario.alone]
+        for future in as_completed(futures):
+            if result := future.result():
+                yield result
 
 
 def run_one(scenario: Scenario, seed: int, broker: OwnBroker, size: Size) -> Result:
@@ -102,6 +162,8 @@ def _world(scenario: Scenario, seed: int, broker: OwnBroker, folder: Path, stack
         address = stack.enter_context(MockCluster()).bootstrap_servers
         world = World(scenario.name, seed, Broker(address, real=False), None, folder, **overrides)
     else:
+        if scenario.nodes:
+            broker = stack.enter_context(own_broker(scenario.nodes))
         world = World(scenario.name, seed, broker.broker, broker, folder, **overrides)
     stack.callback(world.close)
     return world

@@ -85,9 +85,16 @@ SCENARIOS: tuple[Scenario, ...] = (
         "broker",
         "broker kill -9 and restart; broker stopped; then kill -9 of all",
         faulty.broker,
-        alone=True,
+        nodes=1,
         covers=("broker killed", "broker paused", "kill all", "late"),
         ci=True,
+    ),
+    Scenario(
+        "leaders",
+        "three nodes: leaders of partitions and coordinators of groups killed, stopped, moved; kill -9 of all",
+        faulty.leaders,
+        nodes=3,
+        covers=("leader killed", "leader stopped", "coordinator", "leaders moved", "late"),
     ),
     Scenario(
         "recovery",
@@ -95,6 +102,6 @@ SCENARIOS: tuple[Scenario, ...] = (
         measure.recovery,
         alone=True,
         covers=("recovery", "kill all"),
-        only_long=True,
+        only_many=True,
     ),
 )

@@ -7,7 +7,8 @@ from tests.chaos.faults import WORKER_FAULTS, Fault, drawn, scale_to, strike
 from tests.chaos.scenario import Size
 from tests.chaos.traffic import Plan
 from tests.chaos.verdict import Verdict
-from tests.chaos.world import World
+from tests.chaos.world import READY_S, World
+from tests.e2e.harness.waits import until
 
 
 def processes(world: World, size: Size) -> Verdict:
@@ -65,6 +66,28 @@ def broker(world: World, size: Size) -> Verdict:
     with world.traffic(Plan(events=size.of(60_000, 200_000), rate=2500, seed=world.seed)) as sender:
         strike(world, steps, list(steps), 1.0)
     sender.tail()
+    return world.judge()
+
+
+def leaders(world: World, size: Size) -> Verdict:
+    """Three nodes: those that lead a partition of evidence or facts, or coordinate a group, are killed or stopped."""
+    world.start(2)
+    world.await_ready()
+    stopped_s = world.rnd.uniform(4, 8)  # longer than the controller waits for a node: it wakes up as a zombie
+    steps: dict[str, Fault] = {
+        "leader of evidence killed": faults.leader_killed("responses", 0),
+        "leader of facts killed": faults.leader_killed("facts", world.rnd.randrange(4)),
+        "coordinator of ingest killed": faults.coordinator_killed("ingest"),
+        "coordinator of optimize killed": faults.coordinator_killed("optimize"),
+        "leader of a changelog stopped": faults.leader_stopped("services", world.rnd.randrange(4), stopped_s),
+        "leader of evidence stopped": faults.leader_stopped("responses", 0, stopped_s),
+        "leaders moved back": faults.leaders_moved,
+        "kill all": faults.kill_all,
+    }
+    with world.traffic(Plan(events=size.of(100_000, 200_000), rate=1000, seed=world.seed)) as sender:
+        strike(world, steps, drawn(world, steps, len(steps)), 1.0)
+    sender.tail()
+    until(world.own.whole, READY_S, "not every copy is in sync")  # a new leader shows what is acked once all follow
     return world.judge()
 
 
