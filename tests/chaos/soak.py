@@ -1,4 +1,5 @@
-"""``python -m tests.chaos.soak --hours H``: steady live load on a real Kafka; exactness, memory slope, a verdict.
+"""``python -m tests.chaos.soak --hours H``: steady live load on a real Kafka; exactness, memory slope, a verdict,
+and for a quarter of an hour or more a page: docs/evidence/soak.md.
 
 Every minute that has closed is compared with the independent count and then forgotten, so memory of this process does
 not grow with the hours, and the evidence topics keep only the last quarter of an hour.
@@ -18,7 +19,9 @@ import psutil
 from app.adapters.kafka.admin import KafkaAdmin
 from tests.chaos.account import Counter, account, count_orders, until
 from tests.chaos.broker import own_broker, why_no_kafka
+from tests.chaos.kept import origin
 from tests.chaos.scenes.live import CLOSED_S
+from tests.chaos.soak_page import Soaked, write
 from tests.chaos.traffic import Plan
 from tests.chaos.verdict import judge
 from tests.chaos.world import Outputs, World
@@ -35,6 +38,10 @@ SLOPE_MB_H = 10.0
 """Largest growth of all processes together, of a run of an hour or more."""
 GROWTH_MB = 32.0
 """Largest growth after warming up, of a shorter run: a slope would be noise."""
+
+
+KEPT_H = 0.25
+"""A run of this length or more is written down."""
 
 
 class Soak:
@@ -145,23 +152,32 @@ def _run(world: World, hours: float, rate: float, workers: int) -> int:
     time.sleep(max(0.0, last_s + CLOSED_S + PATIENCE_S - time.time()))
     soak.look(last_s)
     soak.end()
-    return _verdict(soak, hours)
+    return _verdict(soak, hours, rate, workers)
 
 
-def _verdict(soak: Soak, hours: float) -> int:
+def _verdict(soak: Soak, hours: float, rate: float, workers: int) -> int:
     first, last, slope = soak.memory()
-    grew = slope > SLOPE_MB_H if hours >= 1 else last - first > GROWTH_MB
+    began = soak.rss[0][0]
+    soaked = Soaked(
+        seed=soak.world.seed, hours=hours, rate=rate, workers=workers, events=soak.events, minutes=soak.minutes,
+        wrong=soak.wrong, first=first, last=last, slope=slope,
+        grew=slope > SLOPE_MB_H if hours >= 1 else last - first > GROWTH_MB,
+        bound=f"Allowed are {SLOPE_MB_H:g} MB an hour." if hours >= 1 else
+        f"Allowed of a run shorter than an hour are {GROWTH_MB:g} MB after warming up; its slope is mostly noise.",
+        rss=[(at_s - began, mb) for at_s, mb in soak.rss],
+    )  # fmt: skip
     for line in soak.wrong:
         _say(f"! {line}")
     _say(
         f"{soak.events:,} events, {soak.minutes} minutes judged: {'NOT EXACT' if soak.wrong else 'exact'}\n"
         f"memory of all processes after warming up {first:.0f} MB, at the end {last:.0f} MB, largest "
-        f"{max(mb for _, mb in soak.rss):.0f} MB, slope {slope:+.1f} MB/h"
-        f"{'' if hours >= 1 else ' (of a run this short: noise)'}: {'GROWS' if grew else 'stands'}"
+        f"{max(mb for _, mb in soak.rss):.0f} MB, slope {slope:+.1f} MB/h: {'GROWS' if soaked.grew else 'stands'}. "
+        f"{soaked.bound}\nverdict: {'passed' if soaked.passed else 'FAILED'}"
     )
-    ok = not soak.wrong and not grew and soak.minutes > 0
-    _say("verdict: passed" if ok else "verdict: FAILED")
-    return 0 if ok else 1
+    if hours >= KEPT_H:
+        command = f"make soak HOURS={hours:g} RATE={rate:g}"
+        _say(f"written: {write(soaked, origin(command))}")
+    return 0 if soaked.passed else 1
 
 
 def _say(text: str) -> None:

@@ -3,11 +3,14 @@
 from collections import Counter
 from pathlib import Path
 
+import msgspec
+
 from tests.chaos import evidence
 from tests.chaos.kept import Origin, Run, code, keep, kept, origin, run_of
 from tests.chaos.result import Result
 from tests.chaos.runner import SEEDS, Asked, jobs
 from tests.chaos.scenarios import SCENARIOS
+from tests.chaos.soak_page import Soaked, write
 from tests.chaos.verdict import Verdict
 
 ORIGIN = Origin("make chaos SEED=7", "abc", "4f704f6aa", "2026-11-21 20:00 UTC", "2 cores")
@@ -93,3 +96,16 @@ def test_the_command_of_a_run_asks_for_the_same():
     assert Asked(seed=5, seeds=20, minutes=30).command == "make chaos SEED=5 SEEDS=20 MINUTES=30"
     assert Asked(seed=5, ci=True).command == "make chaos-ci SEED=5"
     assert Asked(seed=5, long=True, only="broker").command == "make chaos SEED=5 ONLY=broker LONG=1"
+
+
+def test_the_page_of_a_soak_says_what_was_found_and_what_was_allowed(tmp_path: Path):
+    soaked = Soaked(
+        seed=3, hours=0.5, rate=500, workers=1, events=1_000_000, minutes=29, wrong=[], first=240.0, last=251.0,
+        slope=22.0, grew=False, bound="Allowed are 32 MB.", rss=[(60.0 * n, 240.0 + n) for n in range(30)],
+    )  # fmt: skip
+    text = write(soaked, ORIGIN, tmp_path / "soak.md").read_text()
+    assert "Verdict: **passed**" in text
+    assert "1,000,000 events in 0.5 h at 500 responses a second" in text
+    assert "| 28 | 268 |" in text
+    for wrong in (msgspec.structs.replace(soaked, wrong=["lost: one"]), msgspec.structs.replace(soaked, minutes=0)):
+        assert "Verdict: **FAILED**" in write(wrong, ORIGIN, tmp_path / "soak.md").read_text()

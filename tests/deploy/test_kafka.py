@@ -110,3 +110,31 @@ def test_the_log_of_the_run_before_is_kept_once(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(kafka, "_java", lambda _: [sys.executable, "-c", "pass"])
     assert kafka._spawn(found).wait() == 0
     assert found.log.with_suffix(".log.1").read_text() == "earlier"
+
+
+def test_nodes_of_a_cluster_share_its_id_and_copy_everything(tmp_path: Path):
+    voters = "1@127.0.0.1:19101,2@127.0.0.1:19102,3@127.0.0.1:19103"
+    nodes = [
+        kafka.instance({"KAFKA_HOME_DIR": str(tmp_path / n), "KAFKA_NODE": n, "KAFKA_VOTERS": voters}) for n in "123"
+    ]
+    assert len({kafka._cluster_id(node) for node in nodes}) == 1
+    text = kafka._properties(nodes[1])
+    assert "node.id=2\n" in text
+    assert "CONTROLLER://127.0.0.1:19102\n" in text
+    assert f"controller.quorum.voters={voters}\n" in text
+    assert "default.replication.factor=3\n" in text
+    assert "\nmin.insync.replicas=2\n" in text
+
+
+def test_a_node_alone_copies_nothing(tmp_path: Path):
+    text = kafka._properties(broker(tmp_path))
+    assert "default.replication.factor=1\n" in text
+    assert "\nmin.insync.replicas=1\n" in text
+
+
+@pytest.mark.parametrize(
+    ("node", "voters"), [("4", "1@h:1,2@h:2"), ("x", ""), ("1", "1@h"), ("1", "h:1"), ("", "1@h:1")]
+)
+def test_a_place_in_the_cluster_that_is_none_is_refused(node: str, voters: str):
+    with pytest.raises(kafka.BrokerError, match="must be"):
+        kafka.instance({"KAFKA_NODE": node, "KAFKA_VOTERS": voters})
