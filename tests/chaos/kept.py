@@ -5,6 +5,7 @@ import hashlib
 import os
 import platform
 import subprocess
+import sysconfig
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from tests.e2e.harness.broker import ROOT
 FILE = ROOT / "docs" / "evidence" / "chaos.jsonl"
 CODE = ("app", "agents", "tables", "tests/chaos")
 """What may change a verdict: a run of other code is no evidence for this one."""
-KINDS = (".py", ".c", ".pyx", ".avsc", ".proto")
+KINDS = (".py", ".c", ".h")
 WORD = 12
 """Characters that are kept of a hash."""
 
@@ -141,5 +142,12 @@ def _machine() -> str:
     memory_gb = psutil.virtual_memory().total / (1 << 30)
     return (
         f"{os.cpu_count()} cores, {memory_gb:.0f} GB, {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}, load average {os.getloadavg()[1]:.1f}"
+        f"Python {platform.python_version()}, {_loops()}, load average {os.getloadavg()[1]:.1f}"
     )
+
+
+def _loops() -> str:
+    """Whether the loops that are written in C, too, are compiled here (``make native``)."""
+    sources = list((ROOT / "app").glob("**/native/*.c"))
+    compiled = [path for path in sources if path.with_suffix(str(sysconfig.get_config_var("EXT_SUFFIX"))).exists()]
+    return f"{len(compiled)} of {len(sources)} hot loops in C"
