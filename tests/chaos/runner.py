@@ -85,15 +85,23 @@ def main(asked: Asked) -> int:
         for result in _run(todo, broker, began + seconds):
             results.append(result)
             if origin is not None:
-                kept.keep(kept.run_of(result, origin))
+                _keep(result, origin)
     wrong = [r for r in results if not r.exact]
     left = f"; {len(todo) - len(results)} not begun in time" if len(results) < len(todo) else ""
     _say(f"{len(results) - len(wrong)} of {len(results)} exact in {time.monotonic() - began:.0f} s{left}")
     for result in wrong:
         _say(f"again with: {result.again}")
-    if origin is not None:
-        _say(f"written: {evidence.write(kept.kept(origin.code), SCENARIOS)}")
+    if origin is not None and (runs := kept.kept(origin.code)):
+        _say(f"written: {evidence.write(runs, SCENARIOS)}")
     return 1 if wrong else 0
+
+
+def _keep(result: Result, origin: kept.Origin) -> None:
+    """Its processes may have run other code than ``origin`` says, if that was edited meanwhile."""
+    if kept.code() == origin.code:
+        kept.keep(kept.run_of(result, origin))
+    else:
+        _say(f"{result.name}, seed {result.seed}: not kept, since the code has changed while it ran")
 
 
 def jobs(asked: Asked) -> list[Job]:
