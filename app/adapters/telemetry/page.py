@@ -23,7 +23,7 @@ last owner stood; lag alone is no reason not to be ready.
 
 Of the platform's own names `llm.optimization.runs` is used as it is. `llm.optimization.duration` is
 `llm_optimizer_flush_seconds_total` by `llm_optimizer_flushes_total` of the agent `optimize`: one checkpoint steps all
-services together. What was saved (`llm.optimization.tokens_saved`, `.cost_saved`) is an estimate with an interval and no
+services together. What was saved (`llm.optimization.tokens_saved`, `.cost_saved`) is an estimate with an interval, no
 counter: `llm-optimizer savings`, [savings](savings-and-budgets.md).
 
 ## What to alarm on
