@@ -48,15 +48,14 @@ class Counted(Sums):
     the others for requests of a session.
     """
 
-    __slots__ = ("groups", "models", "prompts", "scores", "unpriced", "waste")
+    __slots__ = ("groups", "models", "prompts", "rare_waste", "scores")
 
     def __init__(self, histogram: Buckets, *, compared: bool) -> None:
         super().__init__(histogram, compared)
         self.scores: dict[str, Score] = {}
         self.groups: dict[int, Group] = {}
-        self.unpriced: Unpriced | None = None
         self.models: set[str] = set()
-        self.waste: Waste | None = None
+        self.rare_waste: Waste | None = None
         self.prompts: set[str] = set()
 
     add: ClassVar[Callable[["Counted", Response], None]] = adder()
@@ -82,19 +81,21 @@ class Counted(Sums):
         finish_reason: str,
     ) -> None:
         """An answer that was paid for in vain, or may have been (``app.core.cell.Waste``)."""
-        waste = self.waste
+        if limit is not None:
+            self.limited += 1
+            self.limits += limit
+            self.written += written
+        if not (retry_of or prompt) and valid_json is not False and finish_reason not in CUT_OFF:
+            return
+        waste = self.rare_waste
         if waste is None:
-            waste = self.waste = Waste()
+            waste = self.rare_waste = Waste()
         if retry_of:
             waste.retries += 1
             waste.retries_usd += cost
         if valid_json is False:
             waste.invalid += 1
             waste.invalid_usd += cost
-        if limit is not None:
-            waste.limited += 1
-            waste.limits += limit
-            waste.written += written
         if finish_reason in CUT_OFF:
             waste.truncated += 1
         if prompt:
@@ -104,6 +105,13 @@ class Counted(Sums):
                 waste.repeats_usd += cost
             elif len(self.prompts) < MAX_PROMPTS:
                 self.prompts.add(prompt)
+
+    def _waste(self) -> Waste | None:
+        waste = self.rare_waste
+        if self.limited:
+            waste = Waste() if waste is None else waste
+            waste.limited, waste.limits, waste.written = self.limited, self.limits, self.written
+        return waste
 
     def add_grouped(
         self,
@@ -129,19 +137,21 @@ class Counted(Sums):
 
     def add_unpriced(self, a: int, b: int, c: int) -> None:
         """The token moments (input, output, cached) of an answer that came without a cost."""
-        moments = self.unpriced
-        if moments is None:
-            moments = self.unpriced = Unpriced()
-        moments.n += 1
-        moments.input += a
-        moments.output += b
-        moments.cached += c
-        moments.input_sq += a * a
-        moments.output_sq += b * b
-        moments.cached_sq += c * c
-        moments.input_output += a * b
-        moments.input_cached += a * c
-        moments.output_cached += b * c
+        self.unpriced_n += 1
+        self.unpriced_input += a
+        self.unpriced_output += b
+        self.unpriced_cached += c
+        self.unpriced_input_sq += a * a
+        self.unpriced_output_sq += b * b
+        self.unpriced_cached_sq += c * c
+        self.unpriced_input_output += a * b
+        self.unpriced_input_cached += a * c
+        self.unpriced_output_cached += b * c
+
+    def _unpriced(self) -> Unpriced | None:
+        if not self.unpriced_n:
+            return None
+        return Unpriced(*(getattr(self, f"unpriced_{name}") for name in Unpriced.__struct_fields__))
 
     def score(self, data: Feedback) -> None:
         """Count one score of an answer given earlier."""
@@ -185,17 +195,17 @@ class Counted(Sums):
             output_tokens=self.output,
             cached_tokens=self.cached,
             input_tokens_sq=self.input_sq,
-            cost_n=self.n - (self.unpriced.n if self.unpriced is not None else 0),
+            cost_n=self.n - self.unpriced_n,
             cost_usd=self.cost,
             cost_sq=self.cost_sq,
             input_cost=self.input_cost,
             own_cost_usd=self.own_cost,
             quality=scores,
             groups=self.groups,
-            unpriced=self.unpriced,
+            unpriced=self._unpriced(),
             in_session=self.in_session,
             models=sorted(self.models),
-            waste=self.waste,
+            waste=self._waste(),
         )
 
 

@@ -35,7 +35,7 @@ static const char *const FIELDS[] = {
 };
 static const char *const KINDS[] = {"text", "real", "whole", "choice", "truth", "map", "group"};
 
-static PyObject *ADD_MODEL, *ADD_WASTE, *ADD_GROUPED, *ADD_UNPRICED, *CHANGE;
+static PyObject *ADD_MODEL, *ADD_WASTE, *ADD_GROUPED, *CHANGE;
 
 typedef struct {
     PyObject_HEAD
@@ -159,9 +159,14 @@ static int
 add_waste(const Layout *layout, Sums *cell, const Answer *answer, double cost)
 {
     int invalid = GIVEN(answer, VALID_JSON) && !answer->values[VALID_JSON].whole;
-    int paid = GIVEN(answer, LIMIT) || LENGTH_OF(answer, RETRY_OF) || LENGTH_OF(answer, PROMPT);
-    if (!paid && !invalid && !is_cut_off(layout, answer))
+    if (!invalid && !LENGTH_OF(answer, RETRY_OF) && !LENGTH_OF(answer, PROMPT) && !is_cut_off(layout, answer)) {
+        if (GIVEN(answer, LIMIT)) { /* the usual: a limit was given, and kept */
+            cell->limited++;
+            cell->limits += answer->values[LIMIT].whole;
+            cell->written += WHOLE_OF(answer, OUTPUT);
+        }
         return 0;
+    }
     PyObject *valid = !GIVEN(answer, VALID_JSON) ? Py_None : invalid ? Py_False : Py_True;
     PyObject *parts[] = {
         PyFloat_FromDouble(cost),
@@ -192,15 +197,21 @@ add_grouped(Sums *cell, const Answer *answer, double log_latency, double cost)
     return told((PyObject *)cell, ADD_GROUPED, parts, 6);
 }
 
-static int
+/* Products of token counts are at most 1e18, so exact as in Python, and rounded once when they are added. */
+static void
 add_unpriced(Sums *cell, const Answer *answer)
 {
-    PyObject *parts[] = {
-        PyLong_FromLongLong(WHOLE_OF(answer, INPUT)),
-        PyLong_FromLongLong(WHOLE_OF(answer, OUTPUT)),
-        PyLong_FromLongLong(WHOLE_OF(answer, CACHED)),
-    };
-    return told((PyObject *)cell, ADD_UNPRICED, parts, 3);
+    int64_t a = WHOLE_OF(answer, INPUT), b = WHOLE_OF(answer, OUTPUT), c = WHOLE_OF(answer, CACHED);
+    cell->unpriced_n++;
+    cell->unpriced_input += a;
+    cell->unpriced_output += b;
+    cell->unpriced_cached += c;
+    cell->unpriced_input_sq += (double)(a * a);
+    cell->unpriced_output_sq += (double)(b * b);
+    cell->unpriced_cached_sq += (double)(c * c);
+    cell->unpriced_input_output += (double)(a * b);
+    cell->unpriced_input_cached += (double)(a * c);
+    cell->unpriced_output_cached += (double)(b * c);
 }
 
 static int
@@ -224,24 +235,25 @@ add_latency(const Layout *layout, Sums *cell, double latency, double *log_latenc
     return 0;
 }
 
-static int
-add_cost(Sums *cell, const Answer *answer, double tokens, double *cost)
+static double
+add_cost(Sums *cell, const Answer *answer, double tokens)
 {
-    *cost = 0.0;
-    if (!GIVEN(answer, COST))
-        return add_unpriced(cell, answer);
-    *cost = answer->values[COST].number;
-    cell->cost += *cost;
-    cell->cost_sq += *cost * *cost;
-    cell->input_cost += tokens * *cost;
-    return 0;
+    if (!GIVEN(answer, COST)) {
+        add_unpriced(cell, answer);
+        return 0.0;
+    }
+    double cost = answer->values[COST].number;
+    cell->cost += cost;
+    cell->cost_sq += cost * cost;
+    cell->input_cost += tokens * cost;
+    return cost;
 }
 
 /* Count one answer: the lines of app.core.usual, in their order where the order shows. */
 static int
 add_answer(const Layout *layout, Sums *cell, const Answer *answer)
 {
-    double log_latency, cost;
+    double log_latency;
     int64_t input = WHOLE_OF(answer, INPUT);
     if (add_latency(layout, cell, answer->values[LATENCY].number, &log_latency) < 0)
         return -1;
@@ -264,9 +276,8 @@ add_answer(const Layout *layout, Sums *cell, const Answer *answer)
     }
     if (GIVEN(answer, OWN_COST))
         cell->own_cost += answer->values[OWN_COST].number;
-    if (add_cost(cell, answer, (double)input, &cost) < 0 || add_model(cell, answer) < 0)
-        return -1;
-    if (add_waste(layout, cell, answer, cost) < 0)
+    double cost = add_cost(cell, answer, (double)input);
+    if (add_model(cell, answer) < 0 || add_waste(layout, cell, answer, cost) < 0)
         return -1;
     return add_grouped(cell, answer, log_latency, cost);
 }
@@ -500,7 +511,6 @@ intern_names(void)
 {
     return (ADD_MODEL = PyUnicode_InternFromString("add_model")) && (ADD_WASTE = PyUnicode_InternFromString("add_waste")) &&
            (ADD_GROUPED = PyUnicode_InternFromString("add_grouped")) &&
-           (ADD_UNPRICED = PyUnicode_InternFromString("add_unpriced")) &&
            (CHANGE = PyUnicode_InternFromString("change")) && (PARTS[0] = PyUnicode_InternFromString("tenant")) &&
            (PARTS[1] = PyUnicode_InternFromString("task_type")) && (PARTS[2] = PyUnicode_InternFromString("region"));
 }

@@ -37,6 +37,19 @@ class Sums:
     input: int
     output: int
     cached: int
+    limited: int
+    limits: int
+    written: int
+    unpriced_n: int
+    unpriced_input: int
+    unpriced_output: int
+    unpriced_cached: int
+    unpriced_input_sq: float
+    unpriced_output_sq: float
+    unpriced_cached_sq: float
+    unpriced_input_output: float
+    unpriced_input_cached: float
+    unpriced_output_cached: float
     input_sq: float
     latency: float
     latency_max: float

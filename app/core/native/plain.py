@@ -24,8 +24,11 @@ class Sums:
 
     __slots__ = (
         "cached", "changed", "compared", "cost", "cost_sq", "errors", "fingerprint", "histogram", "in_session",
-        "input", "input_cost", "input_sq", "latency", "latency_max", "log_latency", "log_latency_sq", "n", "output",
-        "own_cost", "quality", "quality_n", "quality_sq", "response_model", "ttft", "ttft_n",
+        "input", "input_cost", "input_sq", "latency", "latency_max", "limited", "limits", "log_latency",
+        "log_latency_sq", "n", "output", "own_cost", "quality", "quality_n", "quality_sq", "response_model", "ttft",
+        "ttft_n", "unpriced_cached", "unpriced_cached_sq", "unpriced_input", "unpriced_input_cached",
+        "unpriced_input_output", "unpriced_input_sq", "unpriced_n", "unpriced_output", "unpriced_output_cached",
+        "unpriced_output_sq", "written",
     )  # fmt: skip
 
     def __init__(self, histogram: Buckets, compared: bool) -> None:
@@ -33,7 +36,10 @@ class Sums:
         self.compared = compared
         self.changed = False
         self.n = self.errors = self.ttft_n = self.quality_n = self.in_session = 0
-        self.input = self.output = self.cached = 0
+        self.input = self.output = self.cached = self.limited = self.limits = self.written = 0
+        self.unpriced_n = self.unpriced_input = self.unpriced_output = self.unpriced_cached = 0
+        self.unpriced_input_sq = self.unpriced_output_sq = self.unpriced_cached_sq = 0.0
+        self.unpriced_input_output = self.unpriced_input_cached = self.unpriced_output_cached = 0.0
         self.input_sq = self.latency = self.latency_max = self.log_latency = self.log_latency_sq = self.ttft = 0.0
         self.cost = self.cost_sq = self.input_cost = self.own_cost = self.quality = self.quality_sq = 0.0
         self.response_model = self.fingerprint = ""

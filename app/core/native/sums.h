@@ -124,7 +124,10 @@ static PyTypeObject BucketsType = {
 typedef struct {
     PyObject_HEAD
     PyObject *histogram, *response_model, *fingerprint;
-    long long n, errors, ttft_n, quality_n, in_session, input, output, cached;
+    long long n, errors, ttft_n, quality_n, in_session, input, output, cached, limited, limits, written;
+    long long unpriced_n, unpriced_input, unpriced_output, unpriced_cached;
+    double unpriced_input_sq, unpriced_output_sq, unpriced_cached_sq;
+    double unpriced_input_output, unpriced_input_cached, unpriced_output_cached;
     double input_sq, latency, latency_max, log_latency, log_latency_sq, ttft;
     double cost, cost_sq, input_cost, own_cost, quality, quality_sq;
     char changed, compared;
@@ -171,7 +174,10 @@ static PyMemberDef sums_members[] = {
     {"changed", T_BOOL, offsetof(Sums, changed), 0, NULL},
     {"compared", T_BOOL, offsetof(Sums, compared), READONLY, NULL},
     WHOLE(n), WHOLE(errors), WHOLE(ttft_n), WHOLE(quality_n), WHOLE(in_session),
-    WHOLE(input), WHOLE(output), WHOLE(cached),
+    WHOLE(input), WHOLE(output), WHOLE(cached), WHOLE(limited), WHOLE(limits), WHOLE(written),
+    WHOLE(unpriced_n), WHOLE(unpriced_input), WHOLE(unpriced_output), WHOLE(unpriced_cached),
+    REAL(unpriced_input_sq), REAL(unpriced_output_sq), REAL(unpriced_cached_sq),
+    REAL(unpriced_input_output), REAL(unpriced_input_cached), REAL(unpriced_output_cached),
     REAL(input_sq), REAL(latency), REAL(latency_max), REAL(log_latency), REAL(log_latency_sq), REAL(ttft),
     REAL(cost), REAL(cost_sq), REAL(input_cost), REAL(own_cost), REAL(quality), REAL(quality_sq),
     {NULL, 0, 0, 0, NULL},
