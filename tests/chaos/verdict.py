@@ -28,6 +28,11 @@ class Found(msgspec.Struct):
     incomplete: set[tuple[str, int]] = set()
     _payloads: dict[bytes, bytes] = {}
 
+    @property
+    def size(self) -> int:
+        """Records read so far."""
+        return len(self._payloads) + len(self.letters) + self.repeated
+
     def _new(self, message: Message) -> bool:
         id_ = dict(message.headers)["ce_id"]
         known = self._payloads.get(id_)

@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ PARTITIONS: Mapping[Role, int] = {"responses": 7, "feedback": 3, "commands": 2}
 """Several topics with different counts; the facts have 4."""
 INJECT = Path(__file__).with_name("inject")
 CAUGHT_UP_S = 300.0
+LONGEST_S = 1800.0
 READY_S = 600.0
 """Bounds of waiting, for machines that are busy with other things: a start took 200 s where 18 more ran for each core."""
 
@@ -146,15 +147,17 @@ class World:
     def judge(
         self, expected: Account | None = None, within_s: float = CAUGHT_UP_S, until_s: float = float("inf")
     ) -> Verdict:
-        """Wait until everything expected is there or time is up, then judge all there is."""
+        """Wait until everything expected is there or nothing new has come for ``within_s``, then judge all there is."""
         expected = expected or self.account()
         outputs = Outputs(self)
-        deadline = time.monotonic() + within_s
+        began = latest = time.monotonic()
         try:
-            verdict = judge(expected, outputs.found(), until_s)
-            while not verdict.exact and time.monotonic() < deadline:
+            verdict, size = judge(expected, outputs.found(), until_s), outputs.now.size
+            while not verdict.exact and time.monotonic() < min(latest + within_s, began + LONGEST_S):
                 time.sleep(0.3)
                 verdict = judge(expected, outputs.found(), until_s)
+                if outputs.now.size != size:
+                    latest, size = time.monotonic(), outputs.now.size
         finally:
             outputs.close()
         self.found = outputs.now
@@ -178,6 +181,18 @@ class World:
     def metric(self, name: str) -> float:
         """The sum of all samples of a metric over the workers that run."""
         return sum(self.samples(name))
+
+    def await_metric(self, name: str, wanted: Callable[[float], bool], complaint: str) -> float:
+        """The metric once it is as wanted; a worker that is too busy to answer is asked again."""
+        seen: list[float] = []
+
+        def asked() -> bool:
+            with suppress(OSError, AssertionError):
+                seen.append(self.metric(name))
+            return bool(seen) and wanted(seen[-1])
+
+        until(asked, READY_S, complaint)
+        return seen[-1]
 
     def samples(self, name: str) -> list[float]:
         """All samples of a metric of the workers that run."""

@@ -10,11 +10,12 @@ from tests.chaos.faults import kill_all
 from tests.chaos.scenario import Size
 from tests.chaos.traffic import Plan
 from tests.chaos.verdict import Verdict
-from tests.chaos.world import World
+from tests.chaos.world import READY_S, World
 from tests.e2e.harness.deployment import LATENESS_S, SESSION_S
 from tests.e2e.harness.waits import until as eventually
 
 RATE = 400
+SILENT = "llm_optimizer_silent_sources"
 CLOSED_S = LATENESS_S + 3 * SESSION_S
 """How long after its end a minute has surely closed, also when a source is idle."""
 
@@ -86,18 +87,16 @@ def stopped(world: World, size: Size) -> Verdict:
         time.sleep(minute_s - 5 - time.time())
         file.write_text(source)
         world.say(f"{source} stops")
-        eventually(
-            lambda: world.metric("llm_optimizer_silent_sources") > 0, silent_s, "no alarm for the stopped source"
-        )
-        world.say("alarm: llm_optimizer_silent_sources is above 0")
+        world.await_metric(SILENT, lambda sources: sources > 0, "no alarm for the stopped source")
+        world.say(f"alarm: {SILENT} is above 0")
         time.sleep(max(0.0, minute_s + LATENESS_S + 5 - time.time()))
         early = [key for key in world.outputs() if key[1] == minute_s - 60]
-        eventually(lambda: bool(world.incomplete()), silent_s + 30, "no close came without the stopped source")
+        eventually(lambda: bool(world.incomplete()), silent_s + READY_S, "no close came without the stopped source")
         world.say("minutes come with complete=false")
         file.unlink()
         sender.stop.set()
     world.say("the source is back")
-    eventually(lambda: world.metric("llm_optimizer_silent_sources") == 0, 120, "the alarm does not end")
+    world.await_metric(SILENT, lambda sources: sources == 0, "the alarm does not end")
     end_s = time.time() // 60 * 60
     time.sleep(max(0.0, end_s + CLOSED_S - time.time()))
     incomplete = world.incomplete()

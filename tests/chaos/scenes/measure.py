@@ -8,7 +8,7 @@ import psutil
 from tests.chaos.scenario import Size
 from tests.chaos.traffic import Plan
 from tests.chaos.verdict import Verdict
-from tests.chaos.world import World
+from tests.chaos.world import READY_S, World
 from tests.e2e.harness.deployment import SESSION_S
 from tests.e2e.harness.workers import Worker
 
@@ -34,7 +34,7 @@ def recovery(world: World, size: Size) -> Verdict:
             for agent in agents:
                 agent.kill()
             old.kill()
-            psutil.wait_procs(agents, timeout=10)
+            psutil.wait_procs(agents, timeout=60)
             world.start(1)
             _await_caught_up(world)
             took.append(time.monotonic() - began)
@@ -54,7 +54,7 @@ def recovery(world: World, size: Size) -> Verdict:
 def _await_caught_up(world: World) -> None:
     """Ready, and less than half a second of traffic behind."""
     [worker] = world.workers
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline:
         try:
             if worker.ready() and world.metric("llm_optimizer_lag_records") < RATE / 2 and _moves(world):
@@ -62,7 +62,7 @@ def _await_caught_up(world: World) -> None:
         except (OSError, AssertionError):
             pass
         time.sleep(0.1)
-    raise AssertionError(f"not caught up in 180 s; see {worker.log}")
+    raise AssertionError(f"not caught up in {READY_S:.0f} s; see {worker.log}")
 
 
 def _moves(world: World) -> bool:

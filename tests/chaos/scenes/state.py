@@ -8,7 +8,7 @@ from tests.chaos.account import Account, account, count_evidence, count_orders
 from tests.chaos.scenario import Size
 from tests.chaos.traffic import BASE_S, Plan, Sender
 from tests.chaos.verdict import Verdict
-from tests.chaos.world import World
+from tests.chaos.world import READY_S, World
 from tests.e2e.harness.broker import ROOT
 from tests.e2e.harness.topic import Message
 from tests.e2e.harness.waits import until
@@ -36,7 +36,7 @@ def retention(world: World, size: Size) -> Verdict:
     gone = {(topic, 0, offset) for offset in range(at, at + GONE)}
 
     [worker] = world.start(1)
-    until(lambda: 'agent_last_exit_code{agent="ingest"} 4' in _metrics(worker), 120, f"no exit 4; see {worker.log}")
+    until(lambda: 'agent_last_exit_code{agent="ingest"} 4' in _metrics(worker), READY_S, f"no exit 4; see {worker.log}")
     assert "retention deleted 300 records" in worker.text(), worker.log
     world.say("kafka.on_retention_gap = exit: exit code 4, with the number of records")
     _end(world)
@@ -46,7 +46,8 @@ def retention(world: World, size: Size) -> Verdict:
     verdict = world.judge(_account(world, full, gone))
     if not verdict.exact:
         return verdict
-    lost = world.metric("llm_optimizer_lane_records_lost_to_retention_total")
+    counted = "llm_optimizer_lane_records_lost_to_retention_total"
+    lost = world.await_metric(counted, lambda _: True, "no metrics")
     if lost != GONE:
         verdict.violations["lost"].append(f"records_lost_to_retention is {lost}, expected {GONE}")
     world.say("accept: counted, and exact but for what was deleted")
@@ -153,5 +154,5 @@ def _run(world: World, env: dict[str, str], more: list[str]) -> "subprocess.Comp
     command = [sys.executable, "-m", "app.cli.main", "worker", "--agents", "ingest,optimize", *more]
     return subprocess.run(
         command, cwd=ROOT, env={**world.deployment.env, **env}, stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=180, check=False,
+        text=True, timeout=READY_S, check=False,
     )  # fmt: skip
