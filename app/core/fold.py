@@ -11,8 +11,7 @@ no randomness. Everything else - crash, rebalance, zombie, double send, double c
 * Ids are kept as 64-bit hashes: one pane of a million events meets a false duplicate with probability 3e-8.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from operator import length_hint
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -34,8 +33,6 @@ from app.core.events import (
 )
 from app.core.facts import NEVER, Partials, Road
 from app.core.facts_records import control_records, partial_records
-from app.core.layout import layout_of
-from app.core.native import Layout
 from app.core.open_pane import (
     OpenPane,
     OpenService,
@@ -44,13 +41,12 @@ from app.core.open_pane import (
     partial_of,
     refusal,
 )
-from app.core.ports import Cut, DeadLetter, Decode, DecodeUsual, Point, Record, Usual
+from app.core.ports import Cut, DeadLetter, Decode, DecodeUsual, Point, Record
 from app.core.quota import OVER_QUOTA, Quota, Spent
-from app.core.usual import UNREAD, Run, path
+from app.core.runs import Part, Runs
+from app.core.usual import UNREAD
 
 PANE_S = 60
-UNSURE_FIRST = 64
-"""Records of a batch that C may leave to Python before they must be fewer than one in four of those it counts."""
 
 
 class Marks(msgspec.Struct, frozen=True, array_like=True):
@@ -109,9 +105,7 @@ class Fold:
         self._topology = topology
         self._partitions = facts_partitions
         self._partition_of = partition_of
-        self._usual_known: Usual | None = None
-        self._layout: Layout | None = None
-        self._path: tuple[Run, tuple[str, ...]]
+        self._runs = Runs(early=early_cuts > 0)
         self._evidence = evidence
         self._road: Road = road
         self._early = early_cuts > 0
@@ -182,99 +176,32 @@ class Fold:
             bare = self._decoder.bare
             some = zip(values, batch.headers[start:stop], strict=True)
             values = [value if bare(headers) else None for value, headers in some]
-        offsets = batch.offsets_of(start, stop)
-        at = self._by_layout(batch, values, offsets, bound_s)
-        if at < len(offsets):
-            self._by_path(batch, values[at:], offsets[at:], bound_s)
+        part = Part(values, batch.offsets_of(start, stop))
+        while part.at < len(values):
+            event = self._usual(part, bound_s)
+            if event is not None:
+                self._unusual(batch, part.offsets[part.at - 1], event, bound_s)
 
-    def _by_layout(self, batch: Batch, values: list[bytes | None], offsets: Sequence[int], bound_s: int) -> int:
-        """Count in C as far as that goes. The index of the first record left: there is no C for this spelling, or too
-        much of what comes is beyond it.
-        """
-        at = unsure = 0
-        while at < len(values) and unsure * 4 <= at + UNSURE_FIRST:
-            usual = self._decoder.usual if self._decoder is not None else None
-            if usual is not None and not self._lay_out(usual):
-                break
-            pane = self._open.get(self._watermark // PANE_S)
-            if usual is not None and pane is not None:
-                at = self._run_layout(usual, pane, values, offsets, at, bound_s)
-            if at < len(values):
-                self._unusual(batch, offsets[at], UNREAD, bound_s)
-                at, unsure = at + 1, unsure + 1
-        return at
-
-    def _run_layout(
-        self,
-        usual: Usual,
-        pane: OpenPane,
-        values: list[bytes | None],
-        offsets: Sequence[int],
-        at: int,
-        bound_s: int,
-    ) -> int:
-        low_s, high_s = self._usual_seconds(bound_s)
-        before = len(pane.ids)
-        given = None if isinstance(offsets, range) else list(offsets)
-        at, self._watermark, repeats = self._layout.run(  # type: ignore[union-attr]  # `_lay_out` said there is one
-            values, given, offsets[0], at, pane.known_by(self._path[1]), pane.ids, low_s, high_s, self._watermark,
-            self._early,
-        )  # fmt: skip
-        self._told(usual, offsets[0], len(pane.ids) - before, repeats)
-        return at
-
-    def _told(self, usual: Usual, first: int, counted: int, repeats: int, others: int = 0) -> None:
-        self._tally("counted", first, counted)
-        self._tally("duplicates", first, repeats)
-        usual.told(counted + repeats + others)
-
-    def _usual_seconds(self, bound_s: int) -> tuple[int, int]:
-        """The seconds in which an answer counts in the watermark's pane and does not close or open one, both in."""
-        low_s = self._watermark // PANE_S * PANE_S
-        closing_s = (self._closed + 2) * PANE_S + self._lateness_s
-        return low_s, min(low_s + PANE_S, closing_s, bound_s + 1) - 1
-
-    def _by_path(self, batch: Batch, values: list[bytes | None], offsets: Sequence[int], bound_s: int) -> None:
-        at, left = 0, (iter(offsets), iter(values))
-        while at < len(offsets):
-            event = self._usual(*left, bound_s, offsets[0])
-            at = len(offsets) - length_hint(left[0])
-            if event is None:
-                return
-            self._unusual(batch, offsets[at - 1], event, bound_s)
-
-    def _usual(self, offsets: Iterator[int], values: Iterator[bytes | None], bound_s: int, first: int) -> Any:
+    def _usual(self, part: Part, bound_s: int) -> Any:
         """Count answers while they are one more of a known cell in the watermark's pane. What was read of the first
-        record that is not, the last one taken from ``offsets``: ``UNREAD`` is nothing yet; None: all is counted.
-        ``first`` is any offset of this part of the batch.
+        record that is not, the last one taken from ``part``: ``UNREAD`` is nothing yet; None: all is counted.
         """
-        pane = self._open.get(self._watermark // PANE_S)
-        usual = self._decoder.usual if self._decoder is not None else None
+        number = self._watermark // PANE_S
+        pane, usual = self._open.get(number), self._decoder.usual if self._decoder is not None else None
         if pane is None or usual is None:
-            next(offsets), next(values)
+            part.skip()
             return UNREAD
-        self._lay_out(usual)
-        run, fields = self._path
+        # the watermark may move meanwhile, so the last second is before the one that closes a pane or opens one
+        closing_s = (self._closed + 2) * PANE_S + self._lateness_s
+        high_s = min(number * PANE_S + PANE_S, closing_s, bound_s + 1) - 1
         before = len(pane.ids)
-        low_s, high_s = self._usual_seconds(bound_s)
-        event, self._watermark, repeats = run(
-            zip(offsets, map(usual.read, values), strict=False),
-            pane.known_by(fields),
-            pane.ids,
-            low_s,
-            high_s,
-            self._watermark,
-        )
+        event, self._watermark, repeats = self._runs.run(usual, part, pane, number * PANE_S, high_s, self._watermark)
+        counted = len(pane.ids) - before
+        self._tally("counted", part.offsets[0], counted)
+        self._tally("duplicates", part.offsets[0], repeats)
         unusual = event is not None and event is not UNREAD
-        self._told(usual, first, len(pane.ids) - before, repeats, int(unusual))
+        usual.told(counted + repeats + unusual)
         return usual.event(event) if unusual else event
-
-    def _lay_out(self, usual: Usual) -> bool:
-        """Have the path and, where there is one, the layout of ``usual`` at hand. Whether there is one."""
-        if usual is not self._usual_known:
-            self._usual_known, self._path = usual, path(usual.places, early=self._early)
-            self._layout = layout_of(usual)
-        return self._layout is not None
 
     def _unusual(self, batch: Batch, offset: int, event: Any, bound_s: int) -> None:
         i = batch.index(offset)

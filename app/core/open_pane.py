@@ -48,12 +48,11 @@ class Counted(Sums):
     the others for requests of a session.
     """
 
-    __slots__ = ("groups", "models", "prompts", "rare_waste", "scores")
+    __slots__ = ("models", "prompts", "rare_waste", "scores")
 
     def __init__(self, histogram: Buckets, *, compared: bool) -> None:
         super().__init__(histogram, compared)
         self.scores: dict[str, Score] = {}
-        self.groups: dict[int, Group] = {}
         self.models: set[str] = set()
         self.rare_waste: Waste | None = None
         self.prompts: set[str] = set()
@@ -113,28 +112,6 @@ class Counted(Sums):
             waste.limited, waste.limits, waste.written = self.limited, self.limits, self.written
         return waste
 
-    def add_grouped(
-        self,
-        number: int,
-        log_latency: float,
-        status: str,
-        cost: float,
-        quality: float | None,
-        tokens: tuple[int, int, int],
-    ) -> None:
-        """An answer of a compared slice, or of a session, to its session group; ``tokens``: input, output, cached."""
-        group = self._group(number)
-        group.n += 1
-        group.errors += status != "ok"
-        group.log_latency += log_latency
-        group.cost += cost
-        group.input_tokens += tokens[0]
-        group.output_tokens += tokens[1]
-        group.cached_tokens += tokens[2]
-        if quality is not None:
-            group.scores += 1
-            group.quality += quality
-
     def add_unpriced(self, a: int, b: int, c: int) -> None:
         """The token moments (input, output, cached) of an answer that came without a cost."""
         self.unpriced_n += 1
@@ -162,23 +139,15 @@ class Counted(Sums):
             self.quality_sq += quality * quality
             receipt = data.receipt
             if receipt is not None and receipt.session_group is not None:
-                group = self._group(receipt.session_group)
-                group.scores += 1
-                group.quality += quality
+                self.score_grouped(receipt.session_group, quality)
             return
         score = self.scores.setdefault(data.source, Score())
         score.n += 1
         score.total += quality
         score.squares += quality * quality
 
-    def _group(self, number: int) -> Group:
-        group = self.groups.get(number)
-        if group is None:
-            group = self.groups[number] = Group()
-        return group
-
     def cell(self) -> Cell:
-        """The sums as facts carry them; shares the groups and scores, so encode it before the next event."""
+        """The sums as facts carry them; shares scores and waste, so encode it before the next event."""
         scores = dict(self.scores)
         if self.quality_n:
             scores["judge"] = Score(self.quality_n, self.quality, self.quality_sq)
@@ -201,7 +170,7 @@ class Counted(Sums):
             input_cost=self.input_cost,
             own_cost_usd=self.own_cost,
             quality=scores,
-            groups=self.groups,
+            groups={number: Group(*sums) for number, sums in self.group_sums()},
             unpriced=self._unpriced(),
             in_session=self.in_session,
             models=sorted(self.models),

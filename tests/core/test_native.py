@@ -67,6 +67,22 @@ def test_sums_begin_at_nothing_and_take_any_number(kind: Any) -> None:
     assert (sums.input, sums.input_sq, sums.changed) == (10**9, 1e18, True)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_session_groups_are_summed_apart_and_listed_in_order(kind: Any) -> None:
+    sums = kind.Sums(kind.Buckets(), True)
+    for number in (63, 0, 7, 63, *range(20, 50)):
+        sums.add_grouped(number, 0.5, "ok" if number else "error", 0.25, 0.75 if number == 63 else None, (1, 2, 3))
+    sums.score_grouped(9, 1.0)
+    found = dict(sums.group_sums())
+    assert list(found) == [0, 7, 9, *range(20, 50), 63]
+    assert found[63] == (2, 0, 1.0, 0.5, 2, 1.5, 2, 4, 6)
+    assert found[0] == (1, 1, 0.5, 0.25, 0, 0.0, 1, 2, 3)
+    assert found[9] == (0, 0, 0.0, 0.0, 1, 1.0, 0, 0, 0)
+    for number in (-1, 64):
+        with pytest.raises(ValueError, match="no such session group"):
+            sums.score_grouped(number, 1.0)
+
+
 def entry(kind: Any, name: str) -> tuple[Any, Any, str]:
     return kind.Marked(), kind.Sums(kind.Buckets(), False), name
 

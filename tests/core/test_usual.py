@@ -155,4 +155,4 @@ def test_a_path_made_for_every_field_adds_as_the_fold_adds() -> None:
     counted = Counted(Buckets(), compared=True)
     answer = Response(service="s", model="m", latency_ms=0.0, session_group=4, quality=0.5, cached_tokens=2)
     adder()(counted, answer)
-    assert (counted.n, counted.cached, counted.groups[4].scores, counted.unpriced_n) == (1, 2, 1, 1)
+    assert (counted.n, counted.cached, counted.cell().groups[4].scores, counted.unpriced_n) == (1, 2, 1, 1)

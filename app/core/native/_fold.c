@@ -35,7 +35,7 @@ static const char *const FIELDS[] = {
 };
 static const char *const KINDS[] = {"text", "real", "whole", "choice", "truth", "map", "group"};
 
-static PyObject *ADD_MODEL, *ADD_WASTE, *ADD_GROUPED, *CHANGE;
+static PyObject *ADD_MODEL, *ADD_WASTE, *CHANGE;
 
 typedef struct {
     PyObject_HEAD
@@ -62,6 +62,12 @@ is_text(const Answer *answer, int field, const char *text, Py_ssize_t length)
 {
     const Value *value = answer->values + field;
     return value->length == length && memcmp(value->text, text, (size_t)length) == 0;
+}
+
+static inline int
+is_failed(const Answer *answer)
+{
+    return GIVEN(answer, STATUS) && !is_text(answer, STATUS, "ok", 2);
 }
 
 /* ---- where an answer counts ---- */
@@ -185,16 +191,21 @@ add_grouped(Sums *cell, const Answer *answer, double log_latency, double cost)
 {
     if (!GIVEN(answer, SESSION_GROUP) || !(cell->compared || LENGTH_OF(answer, SESSION_ID)))
         return 0;
-    PyObject *parts[] = {
-        PyLong_FromLongLong(answer->values[SESSION_GROUP].whole),
-        PyFloat_FromDouble(log_latency),
-        GIVEN(answer, STATUS) ? text_of(answer, STATUS) : PyUnicode_FromString("ok"),
-        PyFloat_FromDouble(cost),
-        GIVEN(answer, QUALITY) ? PyFloat_FromDouble(answer->values[QUALITY].number) : Py_NewRef(Py_None),
-        Py_BuildValue("LLL", (long long)WHOLE_OF(answer, INPUT), (long long)WHOLE_OF(answer, OUTPUT),
-                      (long long)WHOLE_OF(answer, CACHED)),
-    };
-    return told((PyObject *)cell, ADD_GROUPED, parts, 6);
+    Group *group = group_of(cell, answer->values[SESSION_GROUP].whole);
+    if (group == NULL)
+        return -1;
+    group->n++;
+    group->errors += is_failed(answer);
+    group->log_latency += log_latency;
+    group->cost += cost;
+    group->input += WHOLE_OF(answer, INPUT);
+    group->output += WHOLE_OF(answer, OUTPUT);
+    group->cached += WHOLE_OF(answer, CACHED);
+    if (GIVEN(answer, QUALITY)) {
+        group->scores++;
+        group->quality += answer->values[QUALITY].number;
+    }
+    return 0;
 }
 
 /* Products of token counts are at most 1e18, so exact as in Python, and rounded once when they are added. */
@@ -262,7 +273,7 @@ add_answer(const Layout *layout, Sums *cell, const Answer *answer)
     cell->input_sq += (double)(input * input); /* at most 1e18: the product is exact, as in Python */
     cell->output += WHOLE_OF(answer, OUTPUT);
     cell->cached += WHOLE_OF(answer, CACHED);
-    cell->errors += GIVEN(answer, STATUS) && !is_text(answer, STATUS, "ok", 2);
+    cell->errors += is_failed(answer);
     cell->in_session += LENGTH_OF(answer, SESSION_ID) > 0;
     if (GIVEN(answer, QUALITY)) {
         double quality = answer->values[QUALITY].number;
@@ -510,7 +521,6 @@ static int
 intern_names(void)
 {
     return (ADD_MODEL = PyUnicode_InternFromString("add_model")) && (ADD_WASTE = PyUnicode_InternFromString("add_waste")) &&
-           (ADD_GROUPED = PyUnicode_InternFromString("add_grouped")) &&
            (CHANGE = PyUnicode_InternFromString("change")) && (PARTS[0] = PyUnicode_InternFromString("tenant")) &&
            (PARTS[1] = PyUnicode_InternFromString("task_type")) && (PARTS[2] = PyUnicode_InternFromString("region"));
 }

@@ -66,6 +66,21 @@ class Sums:
     fingerprint: str
 
     def __init__(self, histogram: Buckets, compared: bool) -> None: ...
+    def add_grouped(
+        self,
+        number: int,
+        log_latency: float,
+        status: str,
+        cost: float,
+        quality: float | None,
+        tokens: tuple[int, int, int],
+        /,
+    ) -> None:
+        """An answer of session group ``number``, 0 to 63, else ValueError; ``tokens``: input, output, cached."""
+    def score_grouped(self, number: int, quality: float, /) -> None:
+        """A score of an answer of session group ``number`` that came later."""
+    def group_sums(self) -> list[tuple[int, tuple[int, int, float, float, int, float, int, int, int]]]:
+        """The groups met, in order of their numbers, with what ``app.core.cell.Group`` has of each."""
 
 class Marked:
     """What has a newest source offset."""

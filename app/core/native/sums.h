@@ -119,7 +119,17 @@ static PyTypeObject BucketsType = {
     .tp_as_mapping = &buckets_mapping,
 };
 
-/* ---- Sums: one cell ---- */
+/* ---- Sums: one cell, and the session groups in it ---- */
+
+#define MAX_GROUPS 64
+
+typedef struct {
+    long long n, errors;
+    double log_latency, cost;
+    long long scores;
+    double quality;
+    long long input, output, cached;
+} Group;
 
 typedef struct {
     PyObject_HEAD
@@ -131,6 +141,9 @@ typedef struct {
     double input_sq, latency, latency_max, log_latency, log_latency_sq, ttft;
     double cost, cost_sq, input_cost, own_cost, quality, quality_sq;
     char changed, compared;
+    Group *groups; /* those met, in the order in which they were */
+    unsigned char n_groups, group_room;
+    unsigned char slots[MAX_GROUPS]; /* 1 + the place in `groups`; 0: not met */
 } Sums;
 
 static PyTypeObject SumsType;
@@ -161,8 +174,99 @@ sums_dealloc(Sums *self)
     Py_XDECREF(self->histogram);
     Py_XDECREF(self->response_model);
     Py_XDECREF(self->fingerprint);
+    PyMem_Free(self->groups);
     Py_TYPE(self)->tp_free(self);
 }
+
+/* The sums of a group, made if need be; NULL with an exception. */
+static Group *
+group_of(Sums *self, long long number)
+{
+    if (number < 0 || number >= MAX_GROUPS) {
+        PyErr_Format(PyExc_ValueError, "no such session group: %lld", number);
+        return NULL;
+    }
+    if (self->slots[number])
+        return self->groups + self->slots[number] - 1;
+    if (self->n_groups == self->group_room) {
+        unsigned char room = self->group_room ? (unsigned char)(2 * self->group_room) : 4;
+        Group *groups = PyMem_Realloc(self->groups, room * sizeof(Group));
+        if (groups == NULL) {
+            PyErr_NoMemory();
+            return NULL;
+        }
+        self->groups = groups;
+        self->group_room = room;
+    }
+    Group *group = self->groups + self->n_groups;
+    memset(group, 0, sizeof *group);
+    self->slots[number] = ++self->n_groups;
+    return group;
+}
+
+static PyObject *
+sums_add_grouped(Sums *self, PyObject *args)
+{
+    long long number, input, output, cached;
+    double log_latency, cost;
+    const char *status;
+    PyObject *quality;
+    if (!PyArg_ParseTuple(args, "LdsdO(LLL)", &number, &log_latency, &status, &cost, &quality, &input, &output, &cached))
+        return NULL;
+    double score = quality == Py_None ? 0.0 : PyFloat_AsDouble(quality);
+    Group *group = score == -1.0 && PyErr_Occurred() ? NULL : group_of(self, number);
+    if (group == NULL)
+        return NULL;
+    group->n++;
+    group->errors += strcmp(status, "ok") != 0;
+    group->log_latency += log_latency;
+    group->cost += cost;
+    group->input += input;
+    group->output += output;
+    group->cached += cached;
+    group->scores += quality != Py_None;
+    group->quality += score;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+sums_score_grouped(Sums *self, PyObject *args)
+{
+    long long number;
+    double quality;
+    if (!PyArg_ParseTuple(args, "Ld", &number, &quality))
+        return NULL;
+    Group *group = group_of(self, number);
+    if (group == NULL)
+        return NULL;
+    group->scores++;
+    group->quality += quality;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+sums_group_sums(Sums *self, PyObject *Py_UNUSED(args))
+{
+    PyObject *found = PyList_New(0);
+    for (int number = 0; found != NULL && number < MAX_GROUPS; number++) {
+        if (!self->slots[number])
+            continue;
+        const Group *g = self->groups + self->slots[number] - 1;
+        PyObject *one = Py_BuildValue("(i(LLddLdLLL))", number, g->n, g->errors, g->log_latency, g->cost, g->scores,
+                                      g->quality, g->input, g->output, g->cached);
+        if (one == NULL || PyList_Append(found, one) < 0)
+            Py_CLEAR(found);
+        Py_XDECREF(one);
+    }
+    return found;
+}
+
+static PyMethodDef sums_methods[] = {
+    {"add_grouped", (PyCFunction)sums_add_grouped, METH_VARARGS, "See _fold.pyi."},
+    {"score_grouped", (PyCFunction)sums_score_grouped, METH_VARARGS, "See _fold.pyi."},
+    {"group_sums", (PyCFunction)sums_group_sums, METH_NOARGS, "See _fold.pyi."},
+    {NULL, NULL, 0, NULL},
+};
 
 #define WHOLE(name) {#name, T_LONGLONG, offsetof(Sums, name), 0, NULL}
 #define REAL(name) {#name, T_DOUBLE, offsetof(Sums, name), 0, NULL}
@@ -193,6 +297,7 @@ static PyTypeObject SumsType = {
     .tp_init = (initproc)sums_init,
     .tp_dealloc = (destructor)sums_dealloc,
     .tp_members = sums_members,
+    .tp_methods = sums_methods,
 };
 
 /* ---- Marked: what has a newest source offset ---- */
