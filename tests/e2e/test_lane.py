@@ -3,13 +3,15 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 
 from app.adapters.kafka.host import Agent, Host, fold_each
+from app.adapters.kafka.lane import Start
 from app.adapters.kafka.options import LaneOptions
 from app.core.batch import Batch
 from app.core.ports import Engine
@@ -21,6 +23,7 @@ from tests.e2e.harness.waits import TooSlow
 
 pytestmark = pytest.mark.e2e
 N = 20_000
+Seen = tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]
 
 
 def fill(deployment: Deployment) -> None:
@@ -32,14 +35,29 @@ def fill(deployment: Deployment) -> None:
     assert producer.flush(30) == 0
 
 
-def host_of(deployment: Deployment, state: Path, batch_records: int = 50) -> Host:
+class Keeping(Counting):
+    """Keeps what it folds."""
+
+    def __init__(self, start: Start) -> None:
+        super().__init__(start)
+        self.seen: list[Seen] = []
+
+    def fold(self, batch: Batch) -> None:
+        super().fold(batch)
+        keys, headers = batch.keys or (), batch.headers or ((),) * len(batch.values)
+        self.seen += zip(batch.values, keys, map(tuple, headers), strict=True)
+
+
+def host_of(
+    deployment: Deployment, state: Path, batch_records: int = 50, engine: Callable[[Start], Engine] = Counting
+) -> Host:
     settings = deployment.settings
     address = settings.kafka.bootstrap_servers
     roles = {"facts": settings.topics.facts, "services": settings.topics.services}
     agent = Agent(
         name="count",
         topics=(settings.topics.responses,),
-        open=Counting,
+        open=engine,
         run=fold_each,
         roles=roles,
         tables={"services": services},
@@ -97,3 +115,43 @@ async def test_batches_thrown_away_are_fetched_again_and_a_restart_goes_on_from_
     rows = {engine.start.partition: engine.start.rows["services"] for engine in engines(again)}
     assert rows == {engine.start.partition: {b"row": str(engine.n).encode()} for engine in engines(again)}
     await again.stop()
+
+
+def produce(deployment: Deployment, texts: Sequence[str], **options: Any) -> list[Seen]:
+    """Send ``texts`` to the first partition; what should come out of it."""
+    producer = Producer({"bootstrap.servers": deployment.settings.kafka.bootstrap_servers, "linger.ms": 20, **options})
+    transactional = "transactional.id" in options
+    if transactional:
+        producer.init_transactions(30)
+        producer.begin_transaction()
+    sent: list[Seen] = [
+        (text.encode() * 20, b"key" if number % 2 else None, (("number", str(number).encode()),) * (number % 3))
+        for number, text in enumerate(texts)
+    ]
+    for value, key, headers in sent:
+        topic = deployment.settings.topics.responses
+        producer.produce(topic, value, key, partition=0, headers=list(headers))
+    assert producer.flush(30) == 0
+    if transactional and texts[0].startswith("rolled back"):
+        producer.abort_transaction(30)
+        return []
+    if transactional:
+        producer.commit_transaction(30)
+    return sent
+
+
+async def test_every_compression_and_transactions_come_out_as_they_were_sent(real: Broker, tmp_path: Path):
+    deployment = deploy(real, "kinds", tmp_path)
+    sent: list[Seen] = []
+    for codec in ("none", "gzip", "snappy", "lz4", "zstd"):
+        sent += produce(deployment, [f"{codec} {n}" for n in range(300)], **{"compression.type": codec})
+    for n, what in enumerate(("committed", "rolled back", "committed again")):
+        transaction = {"transactional.id": f"{deployment.settings.kafka.group}-{n % 2}"}
+        sent += produce(deployment, [f"{what} {i}" for i in range(100)], **transaction)
+    sent += produce(deployment, ["last"])
+    host = host_of(deployment, tmp_path, engine=Keeping)
+    await host.start()
+    await until(lambda: sum(engine.n for engine in engines(host)) >= len(sent))
+    (seen,) = [engine.seen for engine in host.lane.engines.values() if isinstance(engine, Keeping) and engine.seen]
+    assert seen == sent
+    await host.stop()

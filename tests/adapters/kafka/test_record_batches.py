@@ -1,6 +1,8 @@
 """The reader in C against aiokafka's: the same columns for sound batches, and both refuse what is not sound."""
 
 import random
+import sys
+from functools import partial
 from typing import Any
 
 import pytest
@@ -85,7 +87,7 @@ def same(data: bytes, **kwargs: Any) -> tuple[list[Any], bool, int]:
 
 
 @pytest.mark.simulation
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(batches(), st.integers(0, 12), st.sampled_from([1, 3, 100]), st.booleans(), st.integers(0, 2))
 def test_sound_batches_give_the_same_columns(
     made: list[bytearray], into: int, limit: int, committed_only: bool, aborted: int
@@ -98,7 +100,7 @@ def test_sound_batches_give_the_same_columns(
 
 
 @pytest.mark.simulation
-@settings(max_examples=120)
+@settings(max_examples=70)
 @given(batches(), st.data(), st.booleans(), st.booleans())
 def test_damaged_bytes_give_the_same_columns_or_are_refused(
     made: list[bytearray], data: st.DataObject, check: bool, resealed: bool
@@ -117,7 +119,7 @@ def test_damaged_bytes_give_the_same_columns_or_are_refused(
 
 
 @pytest.mark.simulation
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(st.binary(max_size=200), st.integers(-3, 40), st.integers(0, 5))
 @example(b"", 0, 0)
 @example(b"\x00" * 70, 10, 0)
@@ -167,6 +169,64 @@ def test_a_part_that_is_not_in_the_bytes_is_refused(start: int, stop: int):
         _records.read(bytes(10), start, stop, 0, 0, 0)
     with pytest.raises(ValueError, match="more keys than bytes"):
         _records.split(b"\x01", 2)
+
+
+def test_headers_that_repeat_are_one_object():
+    fixed = ("content-type", b"application/json")
+    headers: list[list[tuple[str, bytes | None]]] = [
+        [fixed, ("id", b"1"), ("id", b"1")],
+        [fixed, ("id", b"2")],
+        [],
+        [fixed, ("id", b"2")],
+        [("id", b"2"), fixed, ("null", None)],
+        [("id", None), fixed, ("null", b"")],
+    ]
+    data = encoded(0, [(None, b"v", some) for some in headers])
+    (found,), refused, _ = same(data, at=0, limit=10)
+    assert not refused
+    assert found[2] == [tuple((name, value or b"") for name, value in some) for some in headers]
+    taken = FetchedBatches(data).run(0, 10, check=True)
+    assert taken is not None
+    columns = taken[0].headers
+    assert columns is not None
+    assert columns[0][0] is columns[1][0]
+    assert columns[0][1][0] is columns[1][1][0]
+    assert columns[4][1] is columns[5][1]
+
+
+def test_nothing_stays_allocated_whether_bytes_are_read_or_refused():
+    from app.adapters.kafka.native import _records
+
+    data = encoded(0, [(b"k", b"value" * 9, [("n", b"v"), ("m", None)])] * 9, deltas=[0, 1, 2, 4, 5, 6, 7, 8, 9])
+    bad = sealed(bytearray(data[:-30] + b"\xff" * 30))
+
+    def allocated_after_many() -> int:
+        refused = 0
+        for _ in range(50):
+            FetchedBatches(data).run(3, 10, check=True)
+            _records.read(data, 61, len(data), 9, 0, 0)
+            _records.split(b"\x02k\x01", 2)
+            for call in (
+                partial(FetchedBatches(bad).run, 0, 10, check=True),
+                partial(_records.read, data, 61, len(data), 8, 0, 0),
+                partial(_records.split, b"\x02k\x08", 2),
+            ):
+                try:
+                    call()
+                except ValueError:
+                    refused += 1
+        assert refused == 150
+        return sys.getallocatedblocks()
+
+    before = allocated_after_many()
+    assert allocated_after_many() - before < 40  # one object lost in each turn would be 50
+
+
+def test_where_c_is_not_compiled_aiokafkas_reader_stays(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(record_batches, "COMPILED", False)
+    monkeypatch.setattr(fetcher, "MemoryRecords", MemoryRecords)
+    assert not record_batches.install()
+    assert fetcher.MemoryRecords is MemoryRecords
 
 
 def test_every_cut_of_a_batch_ends_before_it():

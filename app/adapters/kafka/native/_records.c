@@ -248,33 +248,59 @@ static PyObject *keys_of(const Record *records, Py_ssize_t n)
     return keys;
 }
 
-/* One header as (name, value); a value that is null reads as empty. */
-static PyObject *header(Cursor *from)
+typedef struct {
+    const uint8_t *start, *name, *value; /* start: where the length of the name is */
+    Py_ssize_t name_size, value_size;    /* value_size -1: null */
+} Header;
+
+static int next_header(Cursor *from, Header *header)
 {
-    const uint8_t *name, *value;
-    Py_ssize_t name_size, value_size;
-    if (field(from, &name, &name_size) < 0 || name_size < 0 || field(from, &value, &value_size) < 0) {
-        PyErr_SetString(PyExc_ValueError, "a header changed while it was read");
-        return NULL;
-    }
-    PyObject *text = PyUnicode_DecodeUTF8((const char *)name, name_size, NULL);
-    PyObject *bytes = text ? PyBytes_FromStringAndSize((const char *)value, value_size < 0 ? 0 : value_size) : NULL;
+    header->start = from->at;
+    if (field(from, &header->name, &header->name_size) < 0 || header->name_size < 0)
+        return -1;
+    return field(from, &header->value, &header->value_size);
+}
+
+/* (name, value) of `header`, with `name` if it is known already; a value that is null reads as empty. */
+static PyObject *pair_of(const Header *header, PyObject *name)
+{
+    PyObject *text = name ? Py_NewRef(name) : PyUnicode_DecodeUTF8((const char *)header->name, header->name_size, NULL);
+    Py_ssize_t size = header->value_size < 0 ? 0 : header->value_size;
+    PyObject *bytes = text ? PyBytes_FromStringAndSize((const char *)header->value, size) : NULL;
     PyObject *pair = bytes ? PyTuple_Pack(2, text, bytes) : NULL;
     Py_XDECREF(text);
     Py_XDECREF(bytes);
     return pair;
 }
 
-static PyObject *headers_of_one(const Record *record)
+/* The headers of `record`. Those that the record before (`last`, of which `shared` was made) has at the same place, as
+ * content types and versions are, become the same objects: most headers differ in an id and a time only. */
+static PyObject *headers_of_one(const Record *record, const Record *last, PyObject *shared)
 {
-    Cursor from = record->headers;
-    PyObject *headers = PyTuple_New((Py_ssize_t)record->n_headers);
-    for (Py_ssize_t i = 0; headers != NULL && i < (Py_ssize_t)record->n_headers; i++) {
-        PyObject *one = header(&from);
-        if (one == NULL)
+    Cursor from = record->headers, from_last = last ? last->headers : record->headers;
+    Py_ssize_t n = (Py_ssize_t)record->n_headers, n_last = shared ? PyTuple_GET_SIZE(shared) : 0;
+    PyObject *headers = PyTuple_New(n);
+    for (Py_ssize_t i = 0; headers != NULL && i < n; i++) {
+        Header header, other;
+        PyObject *pair = NULL, *name = NULL;
+        if (next_header(&from, &header) < 0 || (i < n_last && next_header(&from_last, &other) < 0))
+            PyErr_SetString(PyExc_ValueError, "a header changed while it was read");
+        else {
+            Py_ssize_t size = from.at - header.start;
+            PyObject *known = i < n_last ? PyTuple_GET_ITEM(shared, i) : NULL;
+            if (known && size == from_last.at - other.start && memcmp(header.start, other.start, (size_t)size) == 0)
+                pair = Py_NewRef(known);
+            else {
+                if (known && header.name_size == other.name_size &&
+                    memcmp(header.name, other.name, (size_t)header.name_size) == 0)
+                    name = PyTuple_GET_ITEM(known, 0);
+                pair = pair_of(&header, name);
+            }
+        }
+        if (pair == NULL)
             Py_CLEAR(headers);
         else
-            PyTuple_SET_ITEM(headers, i, one);
+            PyTuple_SET_ITEM(headers, i, pair);
     }
     return headers;
 }
@@ -289,7 +315,8 @@ static PyObject *headers_of(const Record *records, Py_ssize_t n)
         Py_RETURN_NONE;
     PyObject *headers = PyList_New(n);
     for (Py_ssize_t i = 0; headers != NULL && i < n; i++) {
-        PyObject *one = headers_of_one(&records[i]);
+        const Record *last = i ? &records[i - 1] : NULL;
+        PyObject *one = headers_of_one(&records[i], last, last ? PyList_GET_ITEM(headers, i - 1) : NULL);
         if (one == NULL)
             Py_CLEAR(headers);
         else
