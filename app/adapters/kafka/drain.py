@@ -12,7 +12,7 @@ from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CorruptRecordException
 from aiokafka.structs import TopicPartition
 
-from app.adapters.kafka.record_batches import Columns, FetchedBatches, RecordBatch
+from app.adapters.kafka.record_batches import Columns, FetchedBatches
 from app.core.batch import Batch, Headers
 
 _value, _headers_of, _offset, _key = map(attrgetter, ("value", "headers", "offset", "key"))
@@ -138,19 +138,21 @@ def _take(partition: Any, tp: TopicPartition, limit: int) -> tuple[_Taken, int]:
 
 
 def _take_some(partition: Any, taken: _Taken, position: int, limit: int) -> int:
-    """Take the run of plain batches that comes next, or else one batch; the position after it."""
+    """Take the batches that come next and are read in C, or else one batch as aiokafka reads it; the position after."""
     fetched, check = partition._records, partition._check_crcs
-    if type(fetched) is FetchedBatches and (run := fetched.run(position, limit, check=check)) is not None:
-        columns, segments, after = run
-        taken.add(columns, segments)
-        return after
+    committed_only = partition._isolation_level == READ_COMMITTED
+    if type(fetched) is FetchedBatches:
+        # without a transaction rolled back in sight, what belongs to one reads like any other batch
+        plain = not (committed_only and (partition._aborted_transactions or partition._aborted_producers))
+        if (some := fetched.read(position, limit, check=check, transactions=plain)) is not None:
+            columns, segments, after = some
+            taken.add(columns, segments)
+            return after
     records = fetched.next_batch()
     if check and not records.validate_crc():
         raise ValueError("bad checksum; check the disk")
-    aborted = partition._isolation_level == READ_COMMITTED and _aborted(partition, records)
-    if not aborted and not records.is_control_batch:
-        columns = records.columns(position) if type(records) is RecordBatch else _columns(records, position)
-        taken.add(columns, ((records.next_offset, records.max_timestamp),))
+    if not (committed_only and _aborted(partition, records)) and not records.is_control_batch:
+        taken.add(_columns(records, position), ((records.next_offset, records.max_timestamp),))
     return max(position, int(records.next_offset))
 
 

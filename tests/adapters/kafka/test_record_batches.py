@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 from app.adapters.kafka import record_batches
 from app.adapters.kafka.drain import drain
 from app.adapters.kafka.record_batches import COMPILED, FetchedBatches
-from tests.adapters.kafka.fetches import CONTROL, LAST_DELTA, LOG_APPEND_TIME, Row, encoded, fetched, sealed, values
+from tests.adapters.kafka.fetches import (
+    CONTROL,
+    COUNT,
+    LAST_DELTA,
+    LOG_APPEND_TIME,
+    Row,
+    encoded,
+    fetched,
+    sealed,
+    values,
+)
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="the C modules are not compiled: make native")
 
@@ -127,11 +137,17 @@ def test_damaged_bytes_give_the_same_columns_or_are_refused(
 def test_whatever_the_bytes_are_they_are_records_or_refused(noise: bytes, count: int, position: int):
     from app.adapters.kafka.native import _records
 
+    raw = bytearray(values(0, b""))[:61] + noise
+    raw[8:12] = (len(raw) - 12).to_bytes(4, "big")
+    raw[COUNT] = count.to_bytes(4, "big", signed=True)
     try:
-        found, offsets, packed, _ = _records.read(b"ab" + noise + b"cd", 2, 2 + len(noise), count, 0, position)
+        taken = _records.read(bytes(raw), 0, position, 100, False, 0, ())
     except ValueError:
         return
+    assert taken is not None
+    (found, offsets, packed, _), segments, end, _ = taken
     assert len(found) == len(offsets) == len(_records.split(packed, len(found)))
+    assert (len(segments), end) == (1, len(raw))
 
 
 @pytest.mark.parametrize("size", [*range(40), 1023, 3071, 3072, 3073, 6144, 9999])
@@ -166,7 +182,7 @@ def test_a_part_that_is_not_in_the_bytes_is_refused(start: int, stop: int):
     with pytest.raises(ValueError, match="not within 10 bytes"):
         _records.crc32c(bytes(10), start, stop)
     with pytest.raises(ValueError, match="not within 10 bytes"):
-        _records.read(bytes(10), start, stop, 0, 0, 0)
+        _records.read(bytes(10), 11 if start < stop else -1, 0, 1, True, 0, ())
     with pytest.raises(ValueError, match="more keys than bytes"):
         _records.split(b"\x01", 2)
 
@@ -185,7 +201,7 @@ def test_headers_that_repeat_are_one_object():
     (found,), refused, _ = same(data, at=0, limit=10)
     assert not refused
     assert found[2] == [tuple((name, value or b"") for name, value in some) for some in headers]
-    taken = FetchedBatches(data).run(0, 10, check=True)
+    taken = FetchedBatches(data).read(0, 10, check=True, transactions=True)
     assert taken is not None
     columns = taken[0].headers
     assert columns is not None
@@ -198,17 +214,19 @@ def test_nothing_stays_allocated_whether_bytes_are_read_or_refused():
     from app.adapters.kafka.native import _records
 
     data = encoded(0, [(b"k", b"value" * 9, [("n", b"v"), ("m", None)])] * 9, deltas=[0, 1, 2, 4, 5, 6, 7, 8, 9])
+    packed = encoded(0, [(b"k", b"value" * 9, [])] * 9, codec=3)
+    torn = data[:-1] + b"\xff"
     bad = sealed(bytearray(data[:-30] + b"\xff" * 30))
 
     def allocated_after_many() -> int:
         refused = 0
         for _ in range(50):
-            FetchedBatches(data).run(3, 10, check=True)
-            _records.read(data, 61, len(data), 9, 0, 0)
+            FetchedBatches(data).read(3, 10, check=True, transactions=True)
+            FetchedBatches(packed).read(0, 10, check=True, transactions=True)
             _records.split(b"\x02k\x01", 2)
             for call in (
-                partial(FetchedBatches(bad).run, 0, 10, check=True),
-                partial(_records.read, data, 61, len(data), 8, 0, 0),
+                partial(FetchedBatches(bad).read, 0, 10, check=True, transactions=True),
+                partial(FetchedBatches(torn).read, 0, 10, check=True, transactions=True),
                 partial(_records.split, b"\x02k\x08", 2),
             ):
                 try:
@@ -235,7 +253,7 @@ def test_every_cut_of_a_batch_ends_before_it():
         fetched = FetchedBatches(whole[:end])
         assert not fetched.has_next()
         assert fetched.next_batch() is None
-        assert fetched.run(0, 10, check=True) is None
+        assert fetched.read(0, 10, check=True, transactions=True) is None
         assert fetched.size_in_bytes() == end
 
 
@@ -249,12 +267,29 @@ def test_an_impossible_length_is_refused(length: int):
 
 
 def test_what_is_rare_is_left_to_aiokafka():
+    transactional = values(0, b"a", producer=9, transactional=True)
     control = encoded(0, [(COMMIT, b"", [])], producer=9, transactional=True, attributes=CONTROL)
-    unknown = values(0, b"a", attributes=6)
-    theirs = type(MemoryRecords(control).next_batch())
-    assert type(FetchedBatches(control).next_batch()) is theirs
-    assert type(FetchedBatches(unknown).next_batch()) is theirs
-    assert type(FetchedBatches(values(0, b"a", codec=3)).next_batch()) is record_batches.RecordBatch
+    for rare in (control, values(0, b"a", attributes=6), values(0, b"a", attributes=7)):
+        assert FetchedBatches(rare).read(0, 10, check=True, transactions=True) is None
+        assert type(FetchedBatches(rare).next_batch()) is type(MemoryRecords(rare).next_batch())
+    assert FetchedBatches(transactional).read(0, 10, check=True, transactions=False) is None
+    assert FetchedBatches(transactional).read(0, 10, check=True, transactions=True) is not None
+
+
+def test_a_decoder_that_fails_or_returns_no_bytes_is_an_error():
+    from app.adapters.kafka.native import _records
+
+    data = values(0, b"a", codec=3)
+
+    def failing(packed: bytes) -> bytes:
+        raise ZeroDivisionError(len(packed))
+
+    with pytest.raises(ZeroDivisionError):
+        _records.read(data, 0, 0, 9, True, 0, (None, None, None, failing))
+    with pytest.raises(TypeError, match="must return bytes"):
+        _records.read(data, 0, 0, 9, True, 0, (None, None, None, bytearray))  # type: ignore[arg-type]
+    assert _records.read(data, 0, 0, 9, True, 0, (None, None, None, None)) is None
+    assert _records.read(data, 0, 0, 9, True, 0, ()) is None
 
 
 def test_aiokafkas_own_consumers_read_on_as_before(monkeypatch: pytest.MonkeyPatch):

@@ -1,199 +1,14 @@
 /* The records of Kafka's record batches (message format v2) as columns, and their checksum.
  *
  * Layout: https://kafka.apache.org/documentation/#recordbatch. Read as aiokafka 0.14 reads them, which is the twin that
- * runs where this is not compiled: tests/adapters/kafka/test_record_batches.py compares the two.
- *
- * Bytes come from the network, so nothing in them is believed. A Cursor is the only way to read: it knows where its
- * bytes end, and every read that would pass that end fails. Lengths are compared with what is left, never added to a
- * position first, so no sum can overflow. A batch is parsed whole before the first object is made.
- *
- * No state but the tables of the checksum, which are written once, at import.
+ * runs where this is not compiled: tests/adapters/kafka/test_record_batches.py compares the two. Batches are parsed
+ * whole (records.h) before the first object is made of them.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
-#include <stdint.h>
-#include <string.h>
 
-/* ---------------------------------------------------------------------------------------------------- CRC32C */
-
-#define POLYNOMIAL 0x82F63B78u /* Castagnoli, bits reversed: RFC 3720, appendix B.4 */
-#define BLOCK 1024             /* bytes; the processor's instruction works on three blocks side by side */
-
-static uint32_t table[8][256]; /* table[k][b]: what byte b does to a checksum when k more zero bytes follow it */
-static uint32_t skip[4][256];  /* skip[k][b]: what BLOCK zero bytes make of a checksum whose byte k is b, others 0 */
-
-static uint32_t one_byte(uint32_t crc, uint8_t byte)
-{
-    return (crc >> 8) ^ table[0][(crc ^ byte) & 0xff];
-}
-
-static void make_tables(void)
-{
-    for (uint32_t byte = 0; byte < 256; byte++) {
-        uint32_t crc = byte;
-        for (int bit = 0; bit < 8; bit++)
-            crc = (crc >> 1) ^ (crc & 1 ? POLYNOMIAL : 0);
-        table[0][byte] = crc;
-    }
-    for (int k = 1; k < 8; k++)
-        for (int byte = 0; byte < 256; byte++)
-            table[k][byte] = one_byte(table[k - 1][byte], 0);
-    for (int k = 0; k < 4; k++)
-        for (uint32_t byte = 1; byte < 256; byte++) {
-            uint32_t lowest = byte & (0u - byte), crc = lowest << (8 * k);
-            if (byte == lowest)
-                for (int i = 0; i < BLOCK; i++)
-                    crc = one_byte(crc, 0);
-            else /* checksums are linear: a byte does what its bits do */
-                crc = skip[k][lowest] ^ skip[k][byte ^ lowest];
-            skip[k][byte] = crc;
-        }
-}
-
-/* Eight bytes a step ("slicing by 8"): for processors without an instruction. */
-static uint32_t crc_by_tables(uint32_t crc, const uint8_t *at, size_t left)
-{
-    for (; left >= 8; at += 8, left -= 8) {
-        crc ^= at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-        crc = table[7][crc & 0xff] ^ table[6][crc >> 8 & 0xff] ^ table[5][crc >> 16 & 0xff] ^ table[4][crc >> 24] ^
-              table[3][at[4]] ^ table[2][at[5]] ^ table[1][at[6]] ^ table[0][at[7]];
-    }
-    for (; left; at++, left--)
-        crc = one_byte(crc, *at);
-    return crc;
-}
-
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
-#include <nmmintrin.h>
-#define INSTRUCTION __attribute__((target("sse4.2")))
-#define HAS_INSTRUCTION __builtin_cpu_supports("sse4.2")
-#define STEP8(crc, bytes) _mm_crc32_u64((crc), (bytes))
-#define STEP1(crc, byte) _mm_crc32_u8((uint32_t)(crc), (byte))
-#elif defined(__ARM_FEATURE_CRC32) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#include <arm_acle.h>
-#define INSTRUCTION
-#define HAS_INSTRUCTION 1
-#define STEP8(crc, bytes) __crc32cd((uint32_t)(crc), (bytes))
-#define STEP1(crc, byte) __crc32cb((uint32_t)(crc), (byte))
-#endif
-
-#ifdef INSTRUCTION
-static inline uint64_t eight(const uint8_t *at)
-{
-    uint64_t bytes;
-    memcpy(&bytes, at, 8);
-    return bytes;
-}
-
-static inline uint32_t skip_block(uint64_t crc)
-{
-    return skip[0][crc & 0xff] ^ skip[1][crc >> 8 & 0xff] ^ skip[2][crc >> 16 & 0xff] ^ skip[3][crc >> 24 & 0xff];
-}
-
-/* The instruction takes three cycles but one can begin in each, so three blocks keep it busy; then they are joined. */
-INSTRUCTION static uint32_t crc_by_instruction(uint32_t start, const uint8_t *at, size_t left)
-{
-    uint64_t crc = start;
-    for (; left >= 3 * BLOCK; at += 3 * BLOCK, left -= 3 * BLOCK) {
-        uint64_t second = 0, third = 0;
-        for (int i = 0; i < BLOCK; i += 8) {
-            crc = STEP8(crc, eight(at + i));
-            second = STEP8(second, eight(at + BLOCK + i));
-            third = STEP8(third, eight(at + 2 * BLOCK + i));
-        }
-        crc = skip_block(skip_block(crc) ^ second) ^ third;
-    }
-    for (; left >= 8; at += 8, left -= 8)
-        crc = STEP8(crc, eight(at));
-    for (; left; at++, left--)
-        crc = STEP1(crc, *at);
-    return (uint32_t)crc;
-}
-#endif
-
-static uint32_t crc_of(const uint8_t *at, size_t size, int tables_only)
-{
-#ifdef INSTRUCTION
-    if (!tables_only && HAS_INSTRUCTION)
-        return ~crc_by_instruction(~0u, at, size);
-#endif
-    (void)tables_only;
-    return ~crc_by_tables(~0u, at, size);
-}
-
-/* --------------------------------------------------------------------------------------------------- parsing */
-
-typedef struct {
-    const uint8_t *at, *end;
-} Cursor;
-
-typedef struct {
-    Cursor headers;       /* the header fields, without their count */
-    const uint8_t *key;   /* the key as it was sent, with its length, */
-    Py_ssize_t key_size;  /* so many bytes in all */
-    const uint8_t *value; /* meaningful when value_size >= 0; -1 is null */
-    Py_ssize_t value_size;
-    int64_t n_headers, offset;
-} Record;
-
-#define SMALLEST_RECORD 7 /* bytes: length, attributes, both deltas, no key, no value, no headers */
-
-/* A zigzag varint of at most ten bytes; -1 when it is longer, or the bytes end within it. */
-static inline int varint(Cursor *from, int64_t *found)
-{
-    uint64_t bits = 0;
-    for (int shift = 0; shift < 70 && from->at < from->end; shift += 7) {
-        uint8_t byte = *from->at++;
-        bits |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            *found = (int64_t)(bits >> 1) ^ -(int64_t)(bits & 1);
-            return 0;
-        }
-    }
-    return -1;
-}
-
-/* A length and so many bytes; any negative length is null (size -1). -1 when they end early. */
-static inline int field(Cursor *from, const uint8_t **start, Py_ssize_t *size)
-{
-    int64_t length;
-    if (varint(from, &length) < 0 || length > from->end - from->at)
-        return -1;
-    *start = from->at;
-    *size = length < 0 ? -1 : (Py_ssize_t)length;
-    if (length > 0)
-        from->at += length;
-    return 0;
-}
-
-/* The next record of a batch; NULL, or what is wrong with it. */
-static const char *parse(Cursor *batch, int64_t base_offset, Record *record)
-{
-    int64_t length, unused, delta;
-    const uint8_t *start;
-    Py_ssize_t size;
-    if (varint(batch, &length) < 0 || length < 0 || length > batch->end - batch->at)
-        return "a record ends after its batch";
-    Cursor from = {batch->at, batch->at + length};
-    batch->at = from.end;
-    /* attributes (aiokafka reads them as a varint; all are unused) and the timestamp, which the lane does not use */
-    if (varint(&from, &unused) < 0 || varint(&from, &unused) < 0 || varint(&from, &delta) < 0)
-        return "a record ends within its deltas";
-    record->offset = (int64_t)((uint64_t)base_offset + (uint64_t)delta);
-    record->key = from.at;
-    if (field(&from, &start, &size) < 0)
-        return "a key ends after its record";
-    record->key_size = from.at - record->key;
-    if (field(&from, &record->value, &record->value_size) < 0)
-        return "a value ends after its record";
-    if (varint(&from, &record->n_headers) < 0 || record->n_headers < 0)
-        return "a record has an impossible number of headers";
-    record->headers = from;
-    for (int64_t i = 0; i < record->n_headers; i++) /* each takes two bytes or more, so the bytes bound the loop */
-        if (field(&from, &start, &size) < 0 || size < 0 || field(&from, &start, &size) < 0)
-            return "a header ends after its record";
-    return from.at == from.end ? NULL : "a record is longer than its fields";
-}
+#include "crc32c.h"
+#include "records.h"
 
 /* --------------------------------------------------------------------------------------------------- columns */
 
@@ -352,8 +167,9 @@ static const char *add(Records *to, Cursor section, int64_t count, int64_t base_
         return "more records than can be in so few bytes";
     Py_ssize_t n = count < 0 ? 0 : (Py_ssize_t)count, kept = to->n;
     if (n > to->room - to->n) {
-        Py_ssize_t room = to->n + n + to->n / 2; /* no more than bytes of the fetch / 7, twice: far from an overflow */
-        Record *grown = PyMem_Realloc(to->all, (size_t)room * sizeof(Record));
+        Py_ssize_t room = to->n + n + to->n / 2;
+        int sane = (size_t)room <= PY_SSIZE_T_MAX / sizeof(Record); /* not only on 64 bits */
+        Record *grown = sane ? PyMem_Realloc(to->all, (size_t)room * sizeof(Record)) : NULL;
         if (grown == NULL)
             return "";
         to->all = grown;
@@ -391,17 +207,77 @@ static uint64_t big_endian(const uint8_t *at, int bytes)
 /* Where the fields of a record batch lie, from its first byte. */
 enum { LENGTH = 8, MAGIC = 16, CRC = 17, ATTRIBUTES = 21, LAST_DELTA = 23, MAX_TIMESTAMP = 35, COUNT = 57, HEAD = 61 };
 #define LENGTH_COUNTS_FROM 12
-#define NOT_PLAIN 0x37 /* attributes: compression, transactional, control */
+#define COMPRESSION 0x07 /* of the attributes' lower byte */
 
-/* The end of the plain record batch at `at`; NULL when there is none, or the fetch cuts it off. */
-static const uint8_t *plain_batch(const uint8_t *at, const uint8_t *end)
+#define ENOUGH (256 << 10) /* bytes: objects are made of them before they leave the processor's cache */
+
+typedef struct {
+    const uint8_t *at, *end; /* the next batch, the end of the fetch */
+    int64_t position;        /* the next offset wanted */
+    int64_t bytes;           /* parsed so far, and not made objects of */
+    int check, not_mine;     /* whether to verify checksums; attributes of batches that another reader takes */
+    PyObject *decoders;      /* a tuple: what decompresses, by the number of the compression; None: another reader */
+    PyObject *segments;      /* a list: (next offset, newest timestamp) of each batch */
+    PyObject *unpacked;      /* a list: the decompressed bytes that records point into */
+    Records records;
+} Run;
+
+/* The end of the batch at `run->at`; NULL when it is for another reader, or the fetch cuts it off. */
+static const uint8_t *end_of_batch(const Run *run)
 {
-    if (end - at < HEAD || at[MAGIC] != 2 || at[ATTRIBUTES + 1] & NOT_PLAIN)
+    const uint8_t *at = run->at;
+    if (run->end - at < HEAD || at[MAGIC] != 2 || at[ATTRIBUTES + 1] & run->not_mine)
+        return NULL;
+    int compression = at[ATTRIBUTES + 1] & COMPRESSION;
+    if (compression && (compression >= PyTuple_GET_SIZE(run->decoders) ||
+                        PyTuple_GET_ITEM(run->decoders, compression) == Py_None))
         return NULL;
     int64_t length = INT32(at + LENGTH);
-    if (length < HEAD - LENGTH_COUNTS_FROM || length > end - at - LENGTH_COUNTS_FROM)
+    if (length < HEAD - LENGTH_COUNTS_FROM || length > run->end - at - LENGTH_COUNTS_FROM)
         return NULL;
     return at + LENGTH_COUNTS_FROM + length;
+}
+
+/* Decompresses `section` and makes it point at the result, which `run` keeps; -1 with an exception. */
+static int unpack(Run *run, int compression, Cursor *section)
+{
+    PyObject *decoder = PyTuple_GET_ITEM(run->decoders, compression);
+    PyObject *bytes = PyObject_CallFunction(decoder, "y#", section->at, (Py_ssize_t)(section->end - section->at));
+    int failed = bytes == NULL ? -1 : 0;
+    if (bytes != NULL && !PyBytes_Check(bytes)) {
+        PyErr_SetString(PyExc_TypeError, "a decoder must return bytes");
+        failed = -1;
+    }
+    if (!failed && (failed = PyList_Append(run->unpacked, bytes)) == 0) {
+        section->at = (const uint8_t *)PyBytes_AS_STRING(bytes);
+        section->end = section->at + PyBytes_GET_SIZE(bytes);
+    }
+    Py_XDECREF(bytes);
+    return failed;
+}
+
+/* Reads the batch from `run->at` to `stop`, and goes on behind it. NULL, or what is wrong; "" with an exception. */
+static const char *read_batch(Run *run, const uint8_t *stop)
+{
+    const uint8_t *batch = run->at;
+    if (run->check && crc_of(batch + ATTRIBUTES, (size_t)(stop - batch - ATTRIBUTES), 0) != big_endian(batch + CRC, 4))
+        return "bad checksum; check the disk";
+    int64_t base = INT64(batch), next = (int64_t)((uint64_t)base + (uint64_t)INT32(batch + LAST_DELTA) + 1);
+    int compression = batch[ATTRIBUTES + 1] & COMPRESSION;
+    Cursor section = {batch + HEAD, stop};
+    if (compression && unpack(run, compression, &section) < 0)
+        return "";
+    run->bytes += section.end - section.at;
+    const char *wrong = add(&run->records, section, INT32(batch + COUNT), base, run->position);
+    if (wrong != NULL)
+        return wrong;
+    PyObject *segment = Py_BuildValue("LL", (long long)next, (long long)INT64(batch + MAX_TIMESTAMP));
+    int failed = segment == NULL ? -1 : PyList_Append(run->segments, segment);
+    Py_XDECREF(segment);
+    run->at = stop;
+    if (next > run->position)
+        run->position = next;
+    return failed ? "" : NULL;
 }
 
 /* ---------------------------------------------------------------------------------------------------- module */
@@ -431,105 +307,58 @@ static PyObject *crc32c(PyObject *Py_UNUSED(module), PyObject *args)
     return found;
 }
 
-/* Values, offsets, keys and headers; or the exception for what was wrong. */
-static PyObject *result_of(const Records *records, const char *wrong)
-{
-    if (wrong == NULL)
-        return columns_of(records->all, records->n);
-    if (*wrong == 0)
-        return PyErr_NoMemory();
-    PyErr_SetString(PyExc_ValueError, wrong);
-    return NULL;
-}
+PyDoc_STRVAR(read_doc,
+             "read(data, start, position, limit, check, not_mine, decoders, /)\n--\n\n"
+             "Reads the record batches of format v2 that begin at `start` and follow each other, up to the one that\n"
+             "brings `limit` records or 256 KiB, one that has an attribute of `not_mine` or no decoder, or one cut off.\n"
+             "Returns values, offsets, packed keys and headers (None: no record has any) of the records from `position`\n"
+             "on, (next offset, newest timestamp) of each batch, where the next batch starts, and the position after;\n"
+             "None when there is no batch to read at `start`. ValueError for bytes that are not what they say, and with\n"
+             "`check` for a wrong checksum.");
 
-PyDoc_STRVAR(read_doc, "read(data, start, stop, count, base_offset, position, /)\n--\n\n"
-                       "Values, offsets, packed keys and headers of the `count` records that fill a part of data,\n"
-                       "without those before `position`. ValueError when they are not so many whole records.");
-
-static PyObject *read_records(PyObject *Py_UNUSED(module), PyObject *args)
-{
-    Py_buffer data;
-    Py_ssize_t start, stop;
-    long long count, base_offset, position;
-    if (!PyArg_ParseTuple(args, "y*nnLLL:read", &data, &start, &stop, &count, &base_offset, &position))
-        return NULL;
-    PyObject *columns = NULL;
-    if (lies_in(&data, start, stop)) {
-        Records records = {NULL, 0, 0};
-        Cursor section = {(const uint8_t *)data.buf + start, (const uint8_t *)data.buf + stop};
-        columns = result_of(&records, add(&records, section, count, base_offset, position));
-        PyMem_Free(records.all);
-    }
-    PyBuffer_Release(&data);
-    return columns;
-}
-
-/* Appends (next offset, newest timestamp); -1 when that failed. */
-static int add_segment(PyObject *segments, int64_t next_offset, int64_t timestamp)
-{
-    PyObject *segment = Py_BuildValue("LL", (long long)next_offset, (long long)timestamp);
-    int failed = segment == NULL ? -1 : PyList_Append(segments, segment);
-    Py_XDECREF(segment);
-    return failed;
-}
-
-/* Reads plain batches from *at on into `records` and `segments`, and moves *at and *position past them. NULL, or what
- * is wrong with the batch at *at; "" when an exception is set. */
-static const char *run_of(const uint8_t **at, const uint8_t *end, int64_t *position, Py_ssize_t limit, int check,
-                          Records *records, PyObject *segments)
-{
-    const uint8_t *stop;
-    for (; records->n < limit && (stop = plain_batch(*at, end)) != NULL; *at = stop) {
-        const uint8_t *batch = *at;
-        if (check && crc_of(batch + ATTRIBUTES, (size_t)(stop - batch - ATTRIBUTES), 0) != big_endian(batch + CRC, 4))
-            return "bad checksum; check the disk";
-        int64_t base = INT64(batch), next = (int64_t)((uint64_t)base + (uint64_t)INT32(batch + LAST_DELTA) + 1);
-        const char *wrong = add(records, (Cursor){batch + HEAD, stop}, INT32(batch + COUNT), base, *position);
-        if (wrong != NULL)
-            return wrong;
-        if (add_segment(segments, next, INT64(batch + MAX_TIMESTAMP)) < 0)
-            return "";
-        if (next > *position)
-            *position = next;
-    }
-    return NULL;
-}
-
-PyDoc_STRVAR(run_doc, "run(data, start, position, limit, check, /)\n--\n\n"
-                      "Reads the plain record batches (format v2, not compressed, transactional or control) that begin\n"
-                      "at `start` and follow each other, up to the one that brings `limit` records; with `check` their\n"
-                      "checksums are verified. Returns the columns as read() does, (next offset, newest timestamp) of\n"
-                      "each batch, where the next batch starts, and the position after; None when there is no such batch\n"
-                      "at `start`. ValueError for a bad one.");
-
-static PyObject *run(PyObject *Py_UNUSED(module), PyObject *args)
+static PyObject *read_batches(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Py_buffer data;
     Py_ssize_t start, limit;
-    long long from;
-    int check;
-    if (!PyArg_ParseTuple(args, "y*nLnp:run", &data, &start, &from, &limit, &check))
+    long long position;
+    Run run = {0};
+    if (!PyArg_ParseTuple(args, "y*nLnpiO!:read", &data, &start, &position, &limit, &run.check, &run.not_mine,
+                          &PyTuple_Type, &run.decoders))
         return NULL;
-    PyObject *columns = NULL, *all = NULL, *segments = NULL;
+    PyObject *columns = NULL, *result = NULL;
+    const uint8_t *stop;
+    const char *wrong = NULL;
     if (!lies_in(&data, start, data.len))
         goto done;
-    Records records = {NULL, 0, 0};
-    const uint8_t *first = data.buf, *at = first + start, *end = first + data.len;
-    int64_t position = from;
-    if (plain_batch(at, end) == NULL)
-        all = Py_NewRef(Py_None);
-    else if ((segments = PyList_New(0)) != NULL) {
-        const char *wrong = run_of(&at, end, &position, limit, check, &records, segments);
-        columns = PyErr_Occurred() ? NULL : result_of(&records, wrong);
-        if (columns != NULL)
-            all = Py_BuildValue("OOnL", columns, segments, (Py_ssize_t)(at - first), (long long)position);
+    run.at = (const uint8_t *)data.buf + start;
+    run.end = (const uint8_t *)data.buf + data.len;
+    run.position = position;
+    if (end_of_batch(&run) == NULL) {
+        result = Py_NewRef(Py_None);
+        goto done;
     }
-    PyMem_Free(records.all);
+    run.segments = PyList_New(0);
+    run.unpacked = PyList_New(0);
+    if (run.segments == NULL || run.unpacked == NULL)
+        goto done;
+    while (wrong == NULL && run.records.n < limit && run.bytes < ENOUGH && (stop = end_of_batch(&run)) != NULL)
+        wrong = read_batch(&run, stop);
+    if (wrong == NULL)
+        columns = columns_of(run.records.all, run.records.n);
+    else if (*wrong)
+        PyErr_SetString(PyExc_ValueError, wrong);
+    else if (!PyErr_Occurred())
+        PyErr_NoMemory();
+    if (columns != NULL)
+        result = Py_BuildValue("OOnL", columns, run.segments, (Py_ssize_t)(run.at - (const uint8_t *)data.buf),
+                               (long long)run.position);
 done:
     Py_XDECREF(columns);
-    Py_XDECREF(segments);
+    Py_XDECREF(run.segments);
+    Py_XDECREF(run.unpacked);
+    PyMem_Free(run.records.all);
     PyBuffer_Release(&data);
-    return all;
+    return result;
 }
 
 PyDoc_STRVAR(split_doc, "split(packed, count, /)\n--\n\nThe `count` keys that read() packed. ValueError when not so many.");
@@ -571,8 +400,7 @@ static int prepare(PyObject *Py_UNUSED(module))
 
 static PyMethodDef methods[] = {
     {"crc32c", crc32c, METH_VARARGS, crc32c_doc},
-    {"read", read_records, METH_VARARGS, read_doc},
-    {"run", run, METH_VARARGS, run_doc},
+    {"read", read_batches, METH_VARARGS, read_doc},
     {"split", split, METH_VARARGS, split_doc},
     {NULL, NULL, 0, NULL},
 };
