@@ -49,6 +49,8 @@ MAX_KNOWN = 100_000
 BEAT_S = 1.0
 """Longest time between two marks of a source: what tells a source that is silent from one that is gone (rule I4)."""
 
+FACTS_GAP_S = 0.01
+"""Facts are few and read as soon as they come, but not each by itself however many sources write them."""
 OUTCOMES_S = 0.1
 """How soon an outcome is written after the gateway answered: one that a crash takes is only said again while its split
 is still the newest."""
@@ -93,6 +95,7 @@ def options_of(settings: Settings, name: AgentName) -> LaneOptions:
         settings,
         name,
         flush_interval_s=intervals[name],
+        fetch_gap_s=FACTS_GAP_S if name == "optimize" else 0.0,
         idle_after_s=settings.ingest.idle_s if name == "ingest" else 0.0,
         credentials=faust_credentials(settings.kafka),
     )

@@ -22,6 +22,7 @@ from app.adapters.kafka.drain import drain
 from app.adapters.kafka.fence import Committed, Fence, Verdict, commit_once, restart_points
 from app.adapters.kafka.idleness import LogEnd
 from app.adapters.kafka.lane import Lane
+from app.adapters.kafka.pace import keep_pace
 from app.core.batch import Batch
 from app.core.ports import Point
 
@@ -43,6 +44,11 @@ class LaneThread(driver.AIOKafkaConsumerThread):
         consumer._fetch_min_bytes = options.fetch_min_bytes
         consumer._isolation_level = "read_committed"  # what a producer rolled back is not evidence
         return consumer
+
+    async def on_start(self) -> None:
+        """The fetcher is made when the consumer starts, and fetches nothing before partitions are assigned."""
+        await super().on_start()
+        keep_pace(self._ensure_consumer()._fetcher, self.app.lane.options)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Fetch nothing until the lane has sought every partition; changelogs are read elsewhere, so never."""

@@ -31,6 +31,10 @@ class LaneOptions(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: str = "state"
     fetch_min_bytes: int = 128 * 1024
     fetch_max_wait_ms: int = 50
+    fetch_idle_wait_ms: int = 250
+    """Longest wait of a fetch for the first byte after an empty one; a rebalance may wait for it, twice."""
+    fetch_gap_s: float = 0.0
+    """Shortest time between two fetches of one broker."""
     fetch_max_partition_bytes: int = 1 << 20
     batch_records: int = 5_000
     buffered_batches: int = 8
@@ -59,17 +63,26 @@ class LaneOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def lane_options(
-    settings: Settings, agent: str, *, flush_interval_s: float, idle_after_s: float = 0.0, credentials: Any = None
+    settings: Settings,
+    agent: str,
+    *,
+    flush_interval_s: float,
+    fetch_gap_s: float = 0.0,
+    idle_after_s: float = 0.0,
+    credentials: Any = None,
 ) -> LaneOptions:
-    """The options of one agent's consumer group, ``<group>-<agent>``."""
+    """The options of one agent's consumer group, ``<group>-<agent>``. ``fetch_gap_s``: 0, or its records are few and
+    wanted at once, so that a fetch waits for a single byte.
+    """
     kafka = settings.kafka
     return LaneOptions(
         group=f"{kafka.group}-{agent}",
         bootstrap_servers=kafka.bootstrap_servers,
         credentials=credentials,
         state_dir=settings.state.dir,
-        fetch_min_bytes=kafka.fetch_min_bytes,
+        fetch_min_bytes=1 if fetch_gap_s else kafka.fetch_min_bytes,
         fetch_max_wait_ms=kafka.fetch_max_wait_ms,
+        fetch_gap_s=fetch_gap_s,
         fetch_max_partition_bytes=kafka.fetch_max_bytes,
         batch_records=kafka.batch_records,
         buffered_batches=kafka.buffer_batches,
