@@ -124,7 +124,7 @@ def main() -> None:
     asked = parser.parse_args()
     if not record_batches.COMPILED:
         sys.stderr.write("the C module is not compiled (`make native`): only aiokafka's reader is measured\n")
-    values = events(asked.events, "io.llm-platform.response.completed", nested=False)
+    values = events(asked.events, "canonical names")
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     for kind, (codec, size, headers) in KINDS.items():

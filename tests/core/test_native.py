@@ -270,6 +270,36 @@ def test_an_envelope_with_more_in_it_is_read_alike(text: str) -> None:
 
 
 @needs_c
+@pytest.mark.parametrize("name", ["model", "provider", "service", "session_id", "id", "source"])
+def test_texts_beyond_ascii_are_texts_of_so_many_characters(name: str) -> None:
+    texts = [
+        b"\xc3\xa4",
+        b"\xe4\xb8\xad",
+        b"\xf0\x9f\x98\x80",
+        b"\xc3\xa4" * 200,
+        b"\xc3\xa4" * 201,
+        b"\xe4\xb8\xad" * 100 + b"x" * 101,
+    ]
+    broken = [
+        b"\xc3",
+        b"\xc0\x80",
+        b"\xe0\x80\x80",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        b"\xf5\x80\x80\x80",
+        b"\x80",
+        b"\xe4\xb8",
+        b"\xf0\x9f\x98",
+    ]
+    for text in [*texts, *broken]:
+        values: list[bytes | None] = []
+        for i in range(3):
+            given = event(200 + i, {}, **{name: "@"}) if name in ("id", "source") else event(200 + i, {name: "@"})
+            values.append(json.dumps(given).encode().replace(b'"@"', b'"' + text + b'"'))
+        same(values)
+
+
+@needs_c
 def test_hashes_of_ids_are_those_of_python_whatever_their_length() -> None:
     for n in (1, 2, 7, 8, 9, 31, 64, 200):
         values = [

@@ -112,7 +112,7 @@ find_known(const Layout *layout, const Known *known, const Answer *answer)
 static PyObject *
 text_of(const Answer *answer, int field)
 {
-    return PyUnicode_DecodeASCII(GIVEN(answer, field) ? answer->values[field].text : "", LENGTH_OF(answer, field), NULL);
+    return PyUnicode_DecodeUTF8(GIVEN(answer, field) ? answer->values[field].text : "", LENGTH_OF(answer, field), NULL);
 }
 
 /* NULL where a part could not be made; drops the parts. */
@@ -331,7 +331,8 @@ count_one(Layout *layout, Run *run, PyObject *record, long long offset)
     if (!PyBytes_CheckExact(record) ||
         scan_event(layout->levels, PyBytes_AS_STRING(record), PyBytes_GET_SIZE(record), &answer) < 0)
         return NOT_SURE;
-    if (!GIVEN(&answer, TIME))
+    const Value *source = answer.values + SOURCE, *id = answer.values + ID;
+    if (!GIVEN(&answer, TIME) || source->wide || id->wide) /* Python hashes other texts not by their UTF-8 */
         return NOT_SURE;
     int64_t second = second_at(layout, answer.values + TIME);
     if (second < run->low || second > run->high)
@@ -339,7 +340,6 @@ count_one(Layout *layout, Run *run, PyObject *record, long long offset)
     PyObject *found = find_known(layout, run->known, &answer);
     if (found == NULL)
         return NOT_SURE;
-    const Value *source = answer.values + SOURCE, *id = answer.values + ID;
     int is_new = ids_put(run->ids, hash_pair(source->text, source->length, id->text, id->length));
     if (is_new < 0)
         return FAILED;

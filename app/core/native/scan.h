@@ -1,7 +1,7 @@
 /* JSON of one spelling, read without making objects of it.
  *
- * Strict where it reads, and never sure of more than it read: whatever is not plain (another name, an escape, a byte
- * above 127, a value out of bounds, a number of many digits) is UNSURE, and Python decides what it is. So this file
+ * Strict where it reads, and never sure of more than it read: whatever is not plain (another name, an escape, broken
+ * UTF-8, a value out of bounds, a number of many digits) is UNSURE, and Python decides what it is. So this file
  * holds no rule of what an event may be; names, kinds and bounds come from the types in Python (app/core/layout.py). */
 
 #define SURE 0
@@ -20,8 +20,9 @@ typedef struct {
 
 /* What stands in one place of an event. */
 typedef struct {
-    const char *text;
+    const char *text; /* UTF-8 */
     Py_ssize_t length;
+    Py_ssize_t wide; /* how many of its bytes begin no character; 0: it may be ASCII */
     double number;
     int64_t whole;
 } Value;
@@ -94,17 +95,50 @@ plain_end(const char *at, const char *end)
     return at;
 }
 
+/* The length of the well-formed UTF-8 sequence of two to four bytes at `at`; 0: there is none (Unicode, table 3-7). */
+static int
+utf8_length(const char *at, const char *end)
+{
+    const unsigned char *byte = (const unsigned char *)at;
+    int length = byte[0] < 0xC2 ? 0 : byte[0] < 0xE0 ? 2 : byte[0] < 0xF0 ? 3 : byte[0] < 0xF5 ? 4 : 0;
+    if (length == 0 || end - at < length)
+        return 0;
+    unsigned char least = byte[0] == 0xE0 ? 0xA0 : byte[0] == 0xF0 ? 0x90 : 0x80;
+    unsigned char most = byte[0] == 0xED ? 0x9F : byte[0] == 0xF4 ? 0x8F : 0xBF;
+    if (byte[1] < least || byte[1] > most)
+        return 0;
+    for (int i = 2; i < length; i++)
+        if ((byte[i] & 0xC0) != 0x80)
+            return 0;
+    return length;
+}
+
 /* The text of a string whose opening quote was taken. */
 static inline int
-scan_text(Cursor *c, const char **text, Py_ssize_t *length)
+scan_text(Cursor *c, Value *value)
 {
     const char *end = plain_end(c->at, c->end);
+    value->text = c->at;
+    value->wide = 0;
+    while (end < c->end && (unsigned char)*end >= 0x80) {
+        int length = utf8_length(end, c->end);
+        if (length == 0)
+            return UNSURE;
+        value->wide += length - 1;
+        end = plain_end(end + length, c->end);
+    }
     if (end >= c->end || *end != '"')
         return UNSURE;
-    *text = c->at;
-    *length = end - c->at;
+    value->length = end - c->at;
     c->at = end + 1;
     return SURE;
+}
+
+/* Its length as its bounds count it: in characters. */
+static inline double
+characters(const Value *value)
+{
+    return (double)(value->length - value->wide);
 }
 
 static const double POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
@@ -195,8 +229,7 @@ scan_word(Cursor *c, const char *word, Py_ssize_t length)
 static int
 scan_map(Cursor *c, const Entry *entry)
 {
-    const char *text;
-    Py_ssize_t length;
+    Value text;
     int n = 0;
     if (take(c, '{') < 0)
         return UNSURE;
@@ -206,9 +239,9 @@ scan_map(Cursor *c, const Entry *entry)
         return SURE;
     }
     do {
-        if (take(c, '"') < 0 || scan_text(c, &text, &length) < 0 || (double)length > entry->low)
+        if (take(c, '"') < 0 || scan_text(c, &text) < 0 || characters(&text) > entry->low)
             return UNSURE;
-        if (take(c, ':') < 0 || take(c, '"') < 0 || scan_text(c, &text, &length) < 0 || (double)length > entry->low)
+        if (take(c, ':') < 0 || take(c, '"') < 0 || scan_text(c, &text) < 0 || characters(&text) > entry->low)
             return UNSURE;
         if ((double)++n > entry->high)
             return UNSURE;
@@ -228,7 +261,7 @@ scan_other(Cursor *c)
     switch (*c->at) {
     case '"':
         c->at++;
-        return scan_text(c, &unused.text, &unused.length);
+        return scan_text(c, &unused);
     case 't':
         return scan_word(c, "true", 4);
     case 'f':
@@ -265,11 +298,11 @@ scan_value(Level *levels, const Entry *entry, Cursor *c, Answer *answer)
     switch (entry->kind) {
     case TEXT:
     case CHOICE:
-        if (*c->at++ != '"' || scan_text(c, &value->text, &value->length) < 0)
+        if (*c->at++ != '"' || scan_text(c, value) < 0)
             return UNSURE;
         if (entry->kind == CHOICE)
             return is_choice(entry, value) ? SURE : UNSURE;
-        return (double)value->length >= entry->low && (double)value->length <= entry->high ? SURE : UNSURE;
+        return characters(value) >= entry->low && characters(value) <= entry->high ? SURE : UNSURE;
     case REAL_NUMBER:
     case WHOLE_NUMBER:
         if (scan_number(c, &value->number, &value->whole, &is_whole) < 0)
@@ -322,9 +355,8 @@ scan_level(Level *levels, int at, Cursor *c, Answer *answer)
             return UNSURE;
         int i = scan_name(level, *expected, c);
         if (i == level->n) {
-            const char *text;
-            Py_ssize_t length;
-            if (!level->open || scan_text(c, &text, &length) < 0 || take(c, ':') < 0 || scan_other(c) < 0)
+            Value name;
+            if (!level->open || scan_text(c, &name) < 0 || take(c, ':') < 0 || scan_other(c) < 0)
                 return UNSURE;
             continue;
         }
