@@ -142,6 +142,10 @@ static PyTypeObject IdsType = {
 #define PRIME_2 14029467366897019727ULL
 #define PRIME_5 2870177450012600261ULL
 
+#if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
+PyAPI_FUNC(Py_hash_t) _Py_HashBytes(const void *, Py_ssize_t); /* exported, but no longer declared for extensions */
+#endif
+
 static inline Py_hash_t
 hash_text(const char *text, Py_ssize_t length)
 {
