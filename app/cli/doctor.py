@@ -99,15 +99,20 @@ def native_modules(package: Path) -> list[str]:
 
 def hot_loops(modules: Sequence[str]) -> Finding:
     """Whether each of ``modules`` is compiled and loads here; what is not runs in Python, with the same results."""
-    failed = []
+    failed, old = [], []
     for name in modules:
         try:
-            import_module(name)
+            made = Path(import_module(name).__file__ or "")
         except ImportError as error:
             failed.append(f"{name} does not load ({error})")
+            continue
+        if any(source.stat().st_mtime > made.stat().st_mtime for source in made.parent.glob("*.[ch]")):
+            old.append(f"{name} is older than its source")
     if failed:
         mend = "`make native` compiles them where there is a C compiler; until then events cost more CPU"
         return Finding("hot loops", "warning", f"Python, because {'; '.join(failed)}", mend)
+    if old:
+        return Finding("hot loops", "warning", f"C, but {'; '.join(old)}", "`make native` compiles it anew")
     return Finding("hot loops", "ok", "C")
 
 

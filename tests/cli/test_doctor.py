@@ -1,4 +1,5 @@
 import json
+import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -46,9 +47,22 @@ def test_every_source_in_c_is_a_module_that_should_load():
     assert "app.core.native._fold" in modules
 
 
+def test_a_module_that_is_older_than_its_source_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    made, source = tmp_path / "made_before.py", tmp_path / "made_before.c"
+    made.touch()
+    source.touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    os.utime(made, (2_000, 2_000))
+    os.utime(source, (1_000, 1_000))
+    assert doctor.hot_loops(["made_before"]).found == "C"
+    os.utime(source, (3_000, 3_000))
+    finding = doctor.hot_loops(["made_before"])
+    assert (finding.result, finding.found) == ("warning", "C, but made_before is older than its source")
+
+
 def test_what_runs_in_python_is_said_with_the_reason():
-    assert doctor.hot_loops(["math", "zlib"]).found == "C"
-    finding = doctor.hot_loops(["math", "app.core.native._missing"])
+    assert doctor.hot_loops(["json", "csv"]).found == "C"
+    finding = doctor.hot_loops(["json", "app.core.native._missing"])
     assert finding.result == "warning"
     assert finding.found.startswith("Python, because app.core.native._missing does not load (No module named")
     assert "make native" in finding.mend
