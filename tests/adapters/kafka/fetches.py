@@ -28,11 +28,17 @@ def encoded(
     codec: int = 0,
     attributes: int = 0,
     deltas: Sequence[int] | None = None,
+    apart: int = 1,
 ) -> bytes:
-    """A record batch; ``attributes`` are set beside those that follow, ``deltas`` are the offsets from ``base``."""
+    """A record batch; ``attributes`` are set beside those that follow, ``deltas`` are the offsets from ``base``.
+
+    ``apart``: from one timestamp to the next.
+    """
     builder = DefaultRecordBatchBuilder(2, codec, transactional, producer, 0, 0, 1 << 20)
     for i, (key, value, headers) in enumerate(rows):
-        assert builder.append(i if deltas is None else deltas[i], timestamp + i, key, value, headers) is not None
+        assert (
+            builder.append(i if deltas is None else deltas[i], timestamp + i * apart, key, value, headers) is not None
+        )
     raw = bytearray(builder.build())
     raw[0:8] = base.to_bytes(8, "big")
     if attributes:

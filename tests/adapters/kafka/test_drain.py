@@ -180,6 +180,34 @@ def test_the_append_time_is_the_newest_timestamp_whoever_set_it(fetched: Fetched
     assert batch.segments == [(2, 1001), (3, 5000)]
 
 
+@pytest.mark.parametrize("apart", [1 << 20, 1 << 34, 1 << 48, 1 << 61, -(1 << 40)])
+def test_timestamps_may_be_far_apart(fetched: Fetched, apart: int):
+    result, _ = fetched(values(0, b"a", b"b", apart=apart, timestamp=1 << 41))
+    batch = drain(result, 100)
+    assert batch is not None
+    assert batch.values == [b"a", b"b"]
+
+
+@pytest.mark.parametrize(("at", "more"), [(61, 2), (-2, 1), (-1, 2)])
+def test_a_record_that_is_longer_or_shorter_than_its_fields_is_refused(fetched: Fetched, at: int, more: int):
+    raw = bytearray(values(0, b"abcdef", b"ghi")) + bytes(1)
+    raw[8:12] = (len(raw) - 12).to_bytes(4, "big")
+    raw[at] += more
+    result, state = fetched(sealed(raw))
+    with pytest.raises(CorruptRecordException):
+        drain(result, 100)
+    assert state.position == 0
+
+
+def test_bytes_that_no_field_of_a_record_takes_are_refused(fetched: Fetched):
+    raw = bytearray(values(0, b"abcdef")) + bytes(1)
+    raw[8:12] = (len(raw) - 12).to_bytes(4, "big")
+    raw[61] += 2  # the length of the only record, a zigzag number
+    result, _ = fetched(sealed(raw))
+    with pytest.raises(CorruptRecordException):
+        drain(result, 100)
+
+
 def test_what_the_end_of_a_fetch_cuts_off_is_left_for_the_next(fetched: Fetched):
     result, state = fetched(values(0, b"a"), values(1, b"bcd")[:-1])
     batch = drain(result, 100)
