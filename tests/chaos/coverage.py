@@ -15,6 +15,8 @@ TRAFFIC: Mapping[str, str] = MappingProxyType(
         "idle": "partitions that never get anything, or go quiet",
         "hot keys": "hot keys (40 % of the requests on one service; the first partition gets most)",
         "commands": "duplicated commands (40 % are produced again)",
+        "transactions": "records in transactions, of which 30 % are rolled back (not on the mock cluster)",
+        "compression": "record batches uncompressed, gzip, snappy, lz4, zstd (two of these by seed)",
         "overload": "sources three times as fast as the worker",
         "flood": "one producer far over its quota",
     }
@@ -46,5 +48,15 @@ FAULTS: Mapping[str, str] = MappingProxyType(
         "recovery": "kill -9 of everything under live load, time until caught up",
     }
 )
-EVERY = ("several topics", "duplicates", "disorder", "garbage", "negative", "idle", "hot keys", "commands")
+EVERY = (
+    "several topics",
+    "duplicates",
+    "disorder",
+    "garbage",
+    "negative",
+    "idle",
+    "hot keys",
+    "commands",
+    "compression",
+)
 """What every stream of every scenario has in it."""

@@ -14,12 +14,15 @@ import msgspec
 from confluent_kafka import Producer
 
 from app.settings import Settings
+from tests.chaos.transactions import Transactions
 
 Role = Literal["responses", "feedback", "commands"]
 
 TAIL = "zz-tail"
 BASE_S = 1_762_683_330
 GARBAGE = (b"", b"not json", b"\xff\xfe\x00", b'{"specversion":"1.0"}', b"[]", b'{"a":' * 40)
+CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+"""How record batches are compressed: two of these by seed, one in transactions and one outside."""
 NEVER_YET = ("1969-12-31T23:59:59.000Z", "0001-01-01T00:00:00Z", "-5", "2025-13-45T99:00:00Z")
 """Times before the first second or none at all: refused, with the place."""
 GREEDY = "/chaos/greedy"
@@ -33,6 +36,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     Shares are of the responses. ``future``: clocks ahead by an hour to centuries (only where event time is the clock's).
     ``behind``: clocks an hour to decades behind. ``greedy``: responses of one producer, the others being another's.
+    ``transactions``: share of all records that are sent in transactions, some of which are rolled back.
     ``idle``: the last partition of responses never gets anything. ``live``: event time is the time of sending.
     """
 
@@ -53,6 +57,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     future: float = 0.0
     behind: float = 0.0005
     greedy: float = 0.0
+    transactions: float = 0.1
     commands: int = 40
     repeats: float = 0.4
     idle: bool = True
@@ -76,12 +81,16 @@ class Sender:
         self.stop = threading.Event()
         self.done = False
         self.quiet: set[tuple[Role, int]] = set()
+        codec, other = CODECS[plan.seed % len(CODECS)], CODECS[(plan.seed + 2) % len(CODECS)]
+        self._transactions = Transactions(settings.kafka.bootstrap_servers, settings.kafka.group, plan.seed, other)
+        self._in_transaction = random.Random(plan.seed)
         self._topics = {role: getattr(settings.topics, role) for role in partitions}
         self._producer = Producer(
             {
                 "bootstrap.servers": settings.kafka.bootstrap_servers,
                 "linger.ms": 5,
                 "acks": "all",
+                "compression.type": codec,
                 "enable.idempotence": True,  # duplicates are this plan's own, so that they are known
                 "topic.metadata.refresh.interval.ms": 1000,
                 "delivery.timeout.ms": 240_000,
@@ -114,8 +123,15 @@ class Sender:
         tails = {"responses": _tail_response, "feedback": _tail_feedback}
         for role, make in tails.items():
             for partition in range(self.partitions[role]):
-                self._send(Letter(role, msgspec.json.encode(make(f"tail-{role}-{partition}", end_s)), 0.0, partition))
+                self._produce(
+                    self._topics[role], msgspec.json.encode(make(f"tail-{role}-{partition}", end_s)), partition
+                )
         self.settle()
+
+    @property
+    def transactions(self) -> str:
+        """How many there were, for the notes."""
+        return f"{self._transactions.committed} committed, {self._transactions.rolled_back} rolled back"
 
     def grow(self, role: Role, count: int) -> None:
         """Use the partitions that were added to a topic, as soon as the producer sees them."""
@@ -128,15 +144,22 @@ class Sender:
 
     def settle(self) -> None:
         """Wait until everything is acked."""
+        self._transactions.end()
         left = self._producer.flush(240)
         if left:
             raise RuntimeError(f"{left} records were not acked in 240 s")
 
     def _send(self, letter: Letter) -> None:
         partition = self._partition(letter) if letter.partition is None else letter.partition
+        if self.plan.transactions and self._in_transaction.random() < self.plan.transactions:
+            self._transactions.send(self._topics[letter.role], letter.value, partition)
+        else:
+            self._produce(self._topics[letter.role], letter.value, partition)
+
+    def _produce(self, topic: str, value: bytes, partition: int) -> None:
         while True:
             try:
-                self._producer.produce(self._topics[letter.role], letter.value, partition=partition)
+                self._producer.produce(topic, value, partition=partition)
             except BufferError:
                 self._producer.poll(0.05)
             else:
