@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.broker import SLOW, Node, OwnBroker
+from tests.chaos.broker import SLOW, Node, OwnBroker, partition_of
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +37,10 @@ def test_nodes_of_a_cluster_know_each_other():
     [voters] = {node._env["KAFKA_VOTERS"] for node in cluster.nodes}
     assert [voter.partition("@")[0] for voter in voters.split(",")] == ["1", "2", "3"]
     assert [node._env["KAFKA_NODE"] for node in cluster.nodes] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(("group", "partition"), [("", 0), ("a", 47), ("hello", 22), ("polygenelubricants", 0)])
+def test_a_group_is_kept_where_its_broker_keeps_it(group: str, partition: int):
+    assert (
+        partition_of(group, 50) == partition
+    )  # by Java: "".hashCode(), "a" 97, "hello" 99162322, the last one its least

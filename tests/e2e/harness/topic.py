@@ -1,12 +1,17 @@
 """Read topics from outside, with another client library than the product's lane."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from tests.e2e.harness.waits import TooSlow
 
 IDLE_S = 0.2
+ANSWER_S = 20.0
+LONGEST_S = 300.0
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -29,23 +34,37 @@ class Follower:
              "enable.partition.eof": True}
         )  # fmt: skip
         partitions = self._consumer.list_topics(topic, 10).topics[topic].partitions
-        self._count = len(partitions)
-        self._ended: set[int] = set()
+        self._at = {TopicPartition(topic, p): 0 for p in partitions}
+        self._places = {p.partition: p for p in self._at}
         self._consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
 
     def new(self) -> Iterator[Message]:
-        """Everything up to the present end of every partition."""
-        while True:
-            messages = self._consumer.consume(10_000, IDLE_S)
-            for message in messages:
-                error = message.error()
+        """Everything up to the end that every partition has now, also while more comes."""
+        ends = {place: self._end(place) for place in self._at}
+        deadline = time.monotonic() + LONGEST_S
+        while any(self._at[place] < end for place, end in ends.items()):
+            if time.monotonic() > deadline:
+                raise TooSlow(f"{self._at} instead of {ends} after {LONGEST_S:.0f} s")
+            for message in self._consumer.consume(10_000, IDLE_S):
+                error, place = message.error(), self._places[message.partition() or 0]
                 if error is None:
-                    self._ended.discard(message.partition())
+                    self._at[place] = int(message.offset() or 0) + 1
                     yield _message(message)
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    self._ended.add(int(message.partition() or 0))
-            if not messages and len(self._ended) == self._count:
-                return
+                elif error.code() == KafkaError._PARTITION_EOF:  # what lies before may be rolled back, or a marker
+                    self._at[place] = max(self._at[place], int(message.offset() or 0))
+
+    def _end(self, place: TopicPartition) -> int:
+        """Where a committed record written from now on would lie, at the earliest."""
+        deadline = time.monotonic() + LONGEST_S
+        while True:
+            try:
+                _, end = self._consumer.get_watermark_offsets(place, ANSWER_S)
+            except KafkaException:  # its leader is away
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(IDLE_S)
+            else:
+                return int(end)
 
     def close(self) -> None:
         self._consumer.close()
