@@ -37,7 +37,7 @@ import sys
 from confluent_kafka import ElectionType
 from confluent_kafka.admin import AdminClient
 admin = AdminClient({"bootstrap.servers": sys.argv[1], "log_level": 2})
-admin.elect_leaders(ElectionType.PREFERRED, None, request_timeout=20).result(30)
+admin.elect_leaders(ElectionType.PREFERRED, None).result(60)
 """
 
 

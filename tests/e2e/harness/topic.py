@@ -29,10 +29,11 @@ class Follower:
     """Reads all partitions of a topic from the start; ``new`` gives what has come since the last call."""
 
     def __init__(self, address: str, topic: str) -> None:
-        self._consumer = Consumer(
-            {"bootstrap.servers": address, "group.id": "e2e-reader", "enable.auto.commit": False, "log_level": 2,
-             "enable.partition.eof": True}
-        )  # fmt: skip
+        client = {"bootstrap.servers": address, "group.id": "e2e-reader", "enable.auto.commit": False, "log_level": 2}
+        self._consumer = Consumer({**client, "enable.partition.eof": True})
+        self._asked = Consumer(
+            client
+        )  # answers of a broker come in order: behind a fetch that waits they take its time
         partitions = self._consumer.list_topics(topic, 10).topics[topic].partitions
         self._at = {TopicPartition(topic, p): 0 for p in partitions}
         self._places = {p.partition: p for p in self._at}
@@ -58,7 +59,7 @@ class Follower:
         deadline = time.monotonic() + LONGEST_S
         while True:
             try:
-                _, end = self._consumer.get_watermark_offsets(place, ANSWER_S)
+                _, end = self._asked.get_watermark_offsets(place, ANSWER_S)
             except KafkaException:  # its leader is away
                 if time.monotonic() > deadline:
                     raise
@@ -68,6 +69,7 @@ class Follower:
 
     def close(self) -> None:
         self._consumer.close()
+        self._asked.close()
 
 
 def read(address: str, topic: str) -> list[Message]:
