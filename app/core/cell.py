@@ -7,7 +7,7 @@ Units: ms, USD, tokens, quality in [0, 1].
 """
 
 from collections.abc import Callable, Sequence
-from copy import copy
+from operator import methodcaller
 from typing import Any
 
 import msgspec
@@ -140,6 +140,10 @@ OVERFLOW = "other"
 """Arm and segment of the cell that takes what exceeds the bound on cells."""
 
 
+_twin: Callable[[Any], Any] = methodcaller("__copy__")
+"""``copy.copy`` of a struct in a third of its time."""
+
+
 def _adder(kind: type[msgspec.Struct], but: frozenset[str] = frozenset()) -> Callable[[Any, Any], None]:
     """``add(total, other)``: add every field of ``kind`` in place, those ``but`` excepted. Written out, as dataclasses
     write their methods: a loop with getattr and setattr costs five times as much, for every cell of every window.
@@ -175,9 +179,14 @@ def add_cell(total: Cell, other: Cell) -> None:
 def add_cell_without_groups(total: Cell, other: Cell) -> None:
     """As ``add_cell``, but for the session groups, which serve comparisons within the minute only."""
     _add_sums(total, other)
-    total.latency_ms_max = max(total.latency_ms_max, other.latency_ms_max)
+    if other.latency_ms_max > total.latency_ms_max:  # noqa: PLR1730  # a third of the time of max(), for every cell
+        total.latency_ms_max = other.latency_ms_max
     for channel, score in other.quality.items():
-        add_score(total.quality.setdefault(channel, Score()), score)
+        known = total.quality.get(channel)
+        if known is None:
+            total.quality[channel] = _twin(score)
+        else:
+            add_score(known, score)
     if other.unpriced is not None:
         if total.unpriced is None:
             total.unpriced = Unpriced()
@@ -203,19 +212,22 @@ def sum_of(parts: Sequence[Cell], add: Callable[[Cell, Cell], None] = add_cell) 
 def copy_cell(cell: Cell) -> Cell:
     """A cell equal to ``cell`` that shares nothing with it that is ever changed."""
     found = copy_without_groups(cell)
-    found.groups = {number: copy(group) for number, group in cell.groups.items()}
+    if cell.groups:
+        found.groups = {number: _twin(group) for number, group in cell.groups.items()}
     return found
 
 
 def copy_without_groups(cell: Cell) -> Cell:
     """As ``copy_cell``, without the session groups: a third of the time of adding to an empty cell."""
-    found = copy(cell)
+    found: Cell = _twin(cell)
     found.groups = {}
-    found.quality = {channel: copy(score) for channel, score in cell.quality.items()}
+    quality = found.quality = cell.quality.copy()
+    for channel, score in quality.items():
+        quality[channel] = _twin(score)
     if cell.unpriced is not None:
-        found.unpriced = copy(cell.unpriced)
+        found.unpriced = _twin(cell.unpriced)
     if cell.waste is not None:
-        found.waste = copy(cell.waste)
+        found.waste = _twin(cell.waste)
     return found
 
 

@@ -4,6 +4,8 @@
 and prices what came without a cost; both may change with the document, so they are applied here and never at ingest.
 """
 
+from typing import TypeVar
+
 import msgspec
 
 from app.core.cell import Cell, CellKey, Late, Summary, add_cell, add_late, copy_cell
@@ -13,6 +15,8 @@ from app.core.prices import PriceBook, TokenPrice, costs
 from app.core.sketch import Histogram, merge_into
 
 PANE_S = 60
+
+K = TypeVar("K", CellKey, tuple[str, str])
 
 
 class Minute(msgspec.Struct):
@@ -57,60 +61,75 @@ class ClosedPane(Minute):
 def merge_parts(number: int, parts: dict[str, Partial], *, complete: bool) -> RawPane:
     """Sum the partials of one (service, pane) over sources, in source order: float sums depend on the order."""
     pane = RawPane(number, complete, len(parts), Late(), {}, {})
+    own: set[CellKey] = set()
+    mixed: set[tuple[str, str]] = set()
     for source in sorted(parts):
         partial = parts[source]
         add_late(pane.late, partial.late)
         for counted in partial.cells:
-            _add(pane.cells, counted.key, counted.cell)
+            _add(pane.cells, own, counted.key, counted.cell)
         for h in partial.histograms:
-            merge_into(pane.histograms.setdefault((h.arm, h.segment), {}), h.histogram)
+            _merge(pane.histograms, mixed, (h.arm, h.segment), h.histogram)
     return pane
 
 
 def orient(document: ServiceDocument, raw: RawPane) -> ClosedPane:
     """Map segments and price what came without a cost, by ``document`` as it is at this pane."""
-    book = PriceBook(document)
+    book: PriceBook | None = None
     pane = ClosedPane(raw.number, raw.complete, raw.sources, raw.late, {}, {}, raw.shadowed)
+    served: dict[tuple[str, str], Cell] = {}
+    own: set[CellKey] = set()
+    whole: set[tuple[str, str]] = set()
     for key in sorted(raw.cells):
-        cell = _priced(raw.cells[key], book.of_arm(key.arm, raw.start_s))
+        cell = raw.cells[key]
+        if cell.unpriced is not None and document.prices:
+            book = book or PriceBook(document)
+            cell = _priced(cell, book.of_arm(key.arm, raw.start_s))
         segment = segment_of(document, key.segment)
-        _add(pane.cells, CellKey(key.arm, segment, key.slice, key.version), cell)
+        _add(pane.cells, own, CellKey(key.arm, segment, key.slice, key.version), cell)
         if key.slice != "shadow":
-            summary = pane.arms.get((key.arm, segment))
-            if summary is None:
-                pane.arms[key.arm, segment] = Summary(copy_cell(cell), {})
-            else:
-                add_cell(summary.cell, cell)
+            _add(served, whole, (key.arm, segment), cell)
+    histograms: dict[tuple[str, str], Histogram] = {}
+    mixed: set[tuple[str, str]] = set()
     for (arm, parts), histogram in sorted(raw.histograms.items()):
-        summary = pane.arms.get((arm, segment_of(document, parts)))
-        if summary is not None:
-            merge_into(summary.histogram, histogram)
+        _merge(histograms, mixed, (arm, segment_of(document, parts)), histogram)
+    pane.arms = {where: Summary(cell, histograms.get(where) or {}) for where, cell in served.items()}
     return pane
 
 
-def _add(cells: dict[CellKey, Cell], key: CellKey, cell: Cell) -> None:
-    """Add a copy: partials and what was priced stay as they are."""
+def _add(cells: dict[K, Cell], own: set[K], key: K, cell: Cell) -> None:
+    """Add without changing what was given: one cell alone is itself, and the sum of several is our ``own``."""
     known = cells.get(key)
     if known is None:
-        cells[key] = copy_cell(cell)
-    else:
-        add_cell(known, cell)
+        cells[key] = cell
+        return
+    if key not in own:
+        known = cells[key] = copy_cell(known)
+        own.add(key)
+    add_cell(known, cell)
+
+
+def _merge(histograms: dict[K, Histogram], own: set[K], key: K, histogram: Histogram) -> None:
+    """As ``_add``."""
+    known = histograms.get(key)
+    if known is None:
+        histograms[key] = histogram
+        return
+    if key not in own:
+        known = histograms[key] = known.copy()
+        own.add(key)
+    merge_into(known, histogram)
 
 
 def _priced(cell: Cell, price: TokenPrice | None) -> Cell:
-    """A copy of ``cell`` with its unpriced moments moved into the cost sums where the book knows the arm's model."""
-    copy = copy_cell(cell)
-    if cell.unpriced is not None and price is not None:
-        known = costs(cell, price)
-        copy.cost_n, copy.cost_usd, copy.cost_sq, copy.input_cost = (
-            known.n,
-            known.total,
-            known.squares,
-            known.input_cost,
-        )
-        copy.unpriced = None
-        if cell.unpriced.n == cell.n:  # else a group does not know which of its requests were priced
-            a, b, c = price.coefficients
-            for group in copy.groups.values():
-                group.cost = a * group.input_tokens + b * group.output_tokens + c * group.cached_tokens
+    """``cell``, or a copy of it with its unpriced moments moved into the cost sums where the book knows the arm's model."""
+    if cell.unpriced is None or price is None:
+        return cell
+    copy, known = copy_cell(cell), costs(cell, price)
+    copy.cost_n, copy.cost_usd, copy.cost_sq, copy.input_cost = known.n, known.total, known.squares, known.input_cost
+    copy.unpriced = None
+    if cell.unpriced.n == cell.n:  # else a group does not know which of its requests were priced
+        a, b, c = price.coefficients
+        for group in copy.groups.values():
+            group.cost = a * group.input_tokens + b * group.output_tokens + c * group.cached_tokens
     return copy

@@ -25,6 +25,8 @@ MAX_BUCKETS = 1_500
 
 _ONE_BYTE = 0x80
 """Varints below it are one byte."""
+_TABLE = 4_096
+"""Varints below it are made beforehand: counts of a bucket are rarely larger."""
 
 Histogram = dict[int, int]
 
@@ -71,24 +73,30 @@ def pack(histogram: Histogram, buckets: Sequence[int] | None = None) -> bytes:
     buckets = sorted(histogram) if buckets is None else buckets
     counts = list(map(histogram.__getitem__, buckets))
     steps = list(map(sub, buckets[1:], buckets))
+    pairs = [0] * (2 * len(counts) - 1)
+    pairs[::2], pairs[1::2] = counts, steps
+    largest = max(pairs)
+    if largest < _ONE_BYTE:
+        return _varint(buckets[0] - _LOWEST) + bytes(pairs)
+    return _varint(buckets[0] - _LOWEST) + b"".join(
+        map(_VARINTS.__getitem__ if largest < _TABLE else _made, pairs)  # nearly always: no loop of ours
+    )
+
+
+def _made(value: int) -> bytes:
     out = bytearray()
-    _add_varint(out, buckets[0] - _LOWEST)
-    if max(counts) < _ONE_BYTE and max(steps, default=0) < _ONE_BYTE:  # nearly always: no loop of ours
-        pairs = bytearray(2 * len(counts) - 1)
-        pairs[::2], pairs[1::2] = bytes(counts), bytes(steps)
-        return bytes(out + pairs)
-    _add_varint(out, counts[0])
-    for step, count in zip(steps, counts[1:], strict=True):
-        _add_varint(out, step)
-        _add_varint(out, count)
-    return bytes(out)
-
-
-def _add_varint(out: bytearray, value: int) -> None:
     while value >= _ONE_BYTE:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     out.append(value)
+    return bytes(out)
+
+
+_VARINTS = tuple(map(_made, range(_TABLE)))
+
+
+def _varint(value: int) -> bytes:
+    return _VARINTS[value] if value < _TABLE else _made(value)
 
 
 def unpack(packed: bytes) -> Histogram:

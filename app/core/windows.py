@@ -8,8 +8,6 @@ Rows: one per (arm, segment) with slice ``*`` and quantiles; one per slice besid
 arm, segment and slice ``*`` that also carries late events and unattributed feedback.
 """
 
-from typing import Any
-
 import msgspec
 
 from app.core.cell import (
@@ -170,9 +168,41 @@ def _add_slice(arms: dict[tuple[str, str], ArmSums], key: CellKey, cell: Cell) -
 
 
 # ---- the aggregate event ----
+class _Row(msgspec.Struct, gc=False):
+    """Data of the event, its fields in the order of their names. ``late`` and what follows from it: of a service."""
+
+    arm: str
+    cached_tokens: int
+    complete: bool
+    cost_usd: float
+    costed: int
+    count: int
+    errors: int
+    histogram: bytes | None
+    input_tokens: int
+    late: int
+    late_cost_usd: float | msgspec.UnsetType
+    late_input_tokens: int | msgspec.UnsetType
+    late_output_tokens: int | msgspec.UnsetType
+    latency_ms: dict[str, float]
+    output_tokens: int
+    own_cost_usd: float
+    quality: dict[str, dict[str, float]]
+    segment: str
+    service: str
+    shadowed: int | msgspec.UnsetType
+    slice: str
+    sources: int
+    ttft_ms: dict[str, float] | None
+    window_end: str
+    window_s: int
+    window_start: str
+
+
 def aggregates(window: Window, service: str) -> list[Output]:
     """The aggregate events of a finished window, in fixed order."""
-    rows: list[dict[str, Any]] = []
+    told = _Told(window, service)
+    outputs: list[Output] = []
     total = Cell()
     histogram: Histogram = {}
     for sums in window.arms:
@@ -181,74 +211,71 @@ def aggregates(window: Window, service: str) -> list[Output]:
         if sums.arm == UNATTRIBUTED:
             continue
         if sums.cell.n or sums.cell.quality:
-            rows.append(_row(window, service, (sums.arm, sums.segment, "*"), sums.cell, sums.histogram))
-        if set(sums.slices) - {"main"}:
-            rows += [
-                _row(window, service, (sums.arm, sums.segment, name), sums.slices[name], None)
-                for name in sorted(sums.slices)
+            outputs.append(told.row(sums.arm, sums.segment, "*", sums.cell, sums.histogram))
+        if sums.slices.keys() - {"main"}:
+            outputs += [
+                told.row(sums.arm, sums.segment, name, sums.slices[name], None) for name in sorted(sums.slices)
             ]
-    rows.append({**_row(window, service, ("*", "*", "*"), total, histogram), **_beside(window)})
-    return [_output(window, service, row) for row in rows]
+    outputs.append(told.row("*", "*", "*", total, histogram, window))
+    return outputs
 
 
-def _row(
-    window: Window, service: str, key: tuple[str, str, str], cell: Cell, histogram: Histogram | None
-) -> dict[str, Any]:
-    arm, segment, slice_ = key
-    buckets = sorted(histogram) if histogram is not None else None
-    return {
-        "service": service,
-        "segment": segment,
-        "arm": arm,
-        "slice": slice_,
-        "window_start": rfc3339(window.start_s),
-        "window_end": rfc3339(window.end_s),
-        "window_s": window.size_s,
-        "count": cell.n,
-        "errors": cell.errors,
-        "late": 0,
-        "latency_ms": _latency(cell, histogram, buckets),
-        "ttft_ms": {"n": cell.ttft_n, "mean": cell.ttft_ms / cell.ttft_n} if cell.ttft_n else None,
-        "input_tokens": cell.input_tokens,
-        "output_tokens": cell.output_tokens,
-        "cached_tokens": cell.cached_tokens,
-        "cost_usd": cell.cost_usd,
-        "costed": cell.cost_n,
-        "own_cost_usd": cell.own_cost_usd,
-        "quality": {c: _score(cell.quality[c]) for c in sorted(cell.quality)},
-        "sources": window.sources,
-        "complete": window.complete,
-        "histogram": pack(histogram, buckets) if histogram is not None else None,
-    }
+class _Told:
+    """What all rows of a window say alike, worked out once."""
+
+    def __init__(self, window: Window, service: str) -> None:
+        self.service = service
+        self.role: OutputRole = "aggregates_hourly" if window.size_s == SIZES_S[-1] else "aggregates"
+        self.sources, self.complete = window.sources, window.complete
+        self.size_s, self.start_s, self.end_s = window.size_s, window.start_s, window.end_s
+        self.start, self.end = rfc3339(window.start_s), rfc3339(window.end_s)
+
+    def row(
+        self, arm: str, segment: str, slice_: str, cell: Cell, histogram: Histogram | None, of: Window | None = None
+    ) -> Output:
+        """One aggregate event; ``of``: the window, for the row of the service, which says more."""
+        buckets = sorted(histogram) if histogram is not None else None
+        data = _Row(
+            arm=arm,
+            cached_tokens=cell.cached_tokens,
+            complete=self.complete,
+            cost_usd=cell.cost_usd,
+            costed=cell.cost_n,
+            count=cell.n,
+            errors=cell.errors,
+            histogram=pack(histogram, buckets) if histogram is not None else None,
+            input_tokens=cell.input_tokens,
+            late=of.late.n if of else 0,
+            late_cost_usd=of.late.cost_usd if of else msgspec.UNSET,
+            late_input_tokens=of.late.input_tokens if of else msgspec.UNSET,
+            late_output_tokens=of.late.output_tokens if of else msgspec.UNSET,
+            latency_ms=_latency(cell, histogram, buckets),
+            output_tokens=cell.output_tokens,
+            own_cost_usd=cell.own_cost_usd,
+            quality={c: _score(cell.quality[c]) for c in sorted(cell.quality)},
+            segment=segment,
+            service=self.service,
+            shadowed=of.shadowed if of else msgspec.UNSET,
+            slice=slice_,
+            sources=self.sources,
+            ttft_ms={"mean": cell.ttft_ms / cell.ttft_n, "n": cell.ttft_n} if cell.ttft_n else None,
+            window_end=self.end,
+            window_s=self.size_s,
+            window_start=self.start,
+        )
+        identity = stable_id(AGGREGATE, self.service, self.size_s, self.start_s, arm, segment, slice_)
+        return Output(self.role, AGGREGATE, identity, self.service, self.end_s, _json(data))
 
 
 def _latency(cell: Cell, histogram: Histogram | None, buckets: list[int] | None) -> dict[str, float]:
-    values = {"mean": cell.latency_ms / cell.n if cell.n else 0.0, "max": cell.latency_ms_max}
+    values = {"max": cell.latency_ms_max, "mean": cell.latency_ms / cell.n if cell.n else 0.0}
     if histogram is not None:
-        values |= zip(("p50", "p95", "p99"), quantiles(histogram, (0.5, 0.95, 0.99), buckets), strict=True)
+        values["p50"], values["p95"], values["p99"] = quantiles(histogram, (0.5, 0.95, 0.99), buckets)
     return values
 
 
 def _score(score: Score) -> dict[str, float]:
-    return {"n": score.n, "mean": score.total / score.n if score.n else 0.0}
+    return {"mean": score.total / score.n if score.n else 0.0, "n": score.n}
 
 
-def _beside(window: Window) -> dict[str, Any]:
-    """What only the row of the service says."""
-    late = window.late
-    return {
-        "late": late.n,
-        "late_cost_usd": late.cost_usd,
-        "late_input_tokens": late.input_tokens,
-        "late_output_tokens": late.output_tokens,
-        "shadowed": window.shadowed,
-    }
-
-
-_json = msgspec.json.Encoder(order="deterministic").encode
-
-
-def _output(window: Window, service: str, row: dict[str, Any]) -> Output:
-    identity = stable_id(AGGREGATE, service, window.size_s, window.start_s, row["arm"], row["segment"], row["slice"])
-    role: OutputRole = "aggregates_hourly" if window.size_s == SIZES_S[-1] else "aggregates"
-    return Output(role, AGGREGATE, identity, service, window.end_s, _json(row))
+_json = msgspec.json.Encoder().encode

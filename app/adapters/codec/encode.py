@@ -3,6 +3,8 @@
 Source: CloudEvents 1.0.2, Kafka protocol binding (sections 3.2 and 3.3) and JSON event format (section 3).
 """
 
+from functools import lru_cache
+
 import msgspec
 
 from app.core.events import RESPONSE_COMPLETED, SPECVERSION, Response, ResponseEvent, rfc3339
@@ -13,6 +15,11 @@ OPTIMIZE = "/llm-optimizer/optimize"
 """CloudEvents source of everything the brain says; ingest ignores events that carry it, findings excepted."""
 JSON = "application/json"
 STRUCTURED = (("content-type", b"application/cloudevents+json"),)
+
+_SPECVERSION = ("ce_specversion", SPECVERSION.encode())
+_CONTENT_TYPE = ("content-type", JSON.encode())
+_rfc3339 = lru_cache(maxsize=4_096)(rfc3339)
+"""A minute's outputs all say the same time."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -27,7 +34,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 def encode_output(output: Output, source: str = OPTIMIZE) -> Record:
     """The record of ``output``; equal outputs give equal bytes."""
-    headers = _binary(output.type, source, output.id, output.service, rfc3339(output.time_s))
+    headers = _binary(output.type, source, output.id, output.service, _rfc3339(output.time_s))
     return Record(output.role, output.service.encode(), output.data, headers=headers)
 
 
@@ -43,13 +50,15 @@ def encode_response(response: Response, id_: str, source: str, time: str) -> Mes
 
 
 def _binary(type_: str, source: str, id_: str, subject: str, time: str) -> tuple[tuple[str, bytes], ...]:
-    attributes = {
-        "ce_specversion": SPECVERSION,
-        "ce_type": type_,
-        "ce_source": source,
-        "ce_id": id_,
-        "ce_time": time,
-        "ce_subject": subject,
-        "content-type": JSON,
-    }
-    return tuple((name, text.encode()) for name, text in attributes.items() if text)
+    attributes = (
+        _SPECVERSION,
+        ("ce_type", type_.encode()),
+        ("ce_source", source.encode()),
+        ("ce_id", id_.encode()),
+        ("ce_time", time.encode()),
+        ("ce_subject", subject.encode()),
+        _CONTENT_TYPE,
+    )
+    if type_ and source and id_ and time and subject:
+        return attributes
+    return tuple(attribute for attribute in attributes if attribute[1])
