@@ -213,9 +213,7 @@ def aggregates(window: Window, service: str) -> list[Output]:
         if sums.cell.n or sums.cell.quality:
             outputs.append(told.row(sums.arm, sums.segment, "*", sums.cell, sums.histogram))
         if sums.slices.keys() - {"main"}:
-            outputs += [
-                told.row(sums.arm, sums.segment, name, sums.slices[name], None) for name in sorted(sums.slices)
-            ]
+            outputs += [told.row(sums.arm, sums.segment, name, sums.slices[name], None) for name in sorted(sums.slices)]
     outputs.append(told.row("*", "*", "*", total, histogram, window))
     return outputs
 

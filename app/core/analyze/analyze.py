@@ -10,6 +10,7 @@ from app.core.analyze import anomaly, burn, cost, drift, performance, quality, s
 from app.core.analyze.anomaly import Anomaly
 from app.core.analyze.burn import Burn
 from app.core.analyze.cost import Cost
+from app.core.analyze.definitions import defined
 from app.core.analyze.drift import Drift
 from app.core.analyze.finding import EVERY, Cleared, Note
 from app.core.analyze.incidents import Incidents, settle
@@ -18,9 +19,9 @@ from app.core.analyze.quality import Quality
 from app.core.analyze.scope import Scope
 from app.core.analyze.spend import Spend
 from app.core.analyze.traffic import Traffic
+from app.core.analyze.waiting import Waiting, enough, joined
 from app.core.cell import Cell, Summary, add_cell_without_groups
 from app.core.document import ServiceDocument
-from app.core.ids import stable_id
 from app.core.open_pane import UNATTRIBUTED
 from app.core.outputs import Output
 from app.core.pane import ClosedPane
@@ -36,7 +37,10 @@ SERIES_WHOLE, SERIES_PART, SERIES_SERVICE = 12, 4, 8
 
 
 class Watched(msgspec.Struct, frozen=True, array_like=True):
-    """State of one arm in one segment; segment ``*`` is the arm as a whole. ``definition``: what the document says."""
+    """State of one arm in one segment; segment ``*`` is the arm as a whole. ``definition``: what the document says.
+
+    ``waits``: panes not analysed yet.
+    """
 
     arm: str
     segment: str
@@ -46,6 +50,7 @@ class Watched(msgspec.Struct, frozen=True, array_like=True):
     quality: Quality = {}
     drift: Drift | None = None
     cost: Cost | None = None
+    waits: Waiting | None = None
 
 
 class Whole(msgspec.Struct, frozen=True, array_like=True):
@@ -100,15 +105,28 @@ def _watched(
 ) -> tuple[tuple[Watched, ...], list[Note], int]:
     known = {(watched.arm, watched.segment): watched for watched in analysis.watched}
     hours, notes, refused = _hours(windows) if scope.main else {}, list[Note](), 0
+    definitions, open_ = defined(scope.document), _with_findings(analysis.incidents)
     for (arm, segment), summary in sorted(_pairs(pane, parts=scope.parts).items()):
-        if (arm, segment) not in known and len(known) >= MAX_WATCHED:
+        before = known.get((arm, segment))
+        if before is None and len(known) >= MAX_WATCHED:
             refused += 1
             continue
         at = msgspec.structs.replace(scope, arm=arm, segment=segment)
-        watched, said = _current(known.get((arm, segment)), at, analysis.incidents)
-        known[arm, segment], more = _step(watched, at, summary, hours.get(arm, {}), complete=pane.complete)
-        notes += [*said, *more]
-    return tuple(known[key] for key in sorted(known)), notes, refused
+        watched, said = _current(before, at, definitions.get(arm, ""), analysis.incidents)
+        urgent = scope.main or (arm, segment) in open_
+        known[arm, segment], more = (
+            _step(watched, at, summary, hours.get(arm, {}), urgent=urgent)
+            if pane.complete
+            else _incomplete(watched, at, summary.cell)
+        )
+        notes += said
+        notes += more
+    return tuple([known[key] for key in sorted(known)]), notes, refused
+
+
+def _with_findings(incidents: Incidents) -> set[tuple[str, ...]]:
+    """(arm, segment) of every series that has not cleared."""
+    return {tuple(key.split("|")[-2:]) for incident in incidents.open for key in incident.active}
 
 
 def _pairs(pane: ClosedPane, *, parts: bool) -> dict[tuple[str, str], Summary]:
@@ -133,9 +151,8 @@ def _hours(windows: Windows) -> dict[str, Histogram]:
     return found
 
 
-def _current(known: Watched | None, scope: Scope, incidents: Incidents) -> tuple[Watched, list[Note]]:
+def _current(known: Watched | None, scope: Scope, definition: str, incidents: Incidents) -> tuple[Watched, list[Note]]:
     """The state to go on with: afresh when the document changed the arm, or after a long time without traffic."""
-    definition = _definition(scope)
     if known is None:
         return Watched(scope.arm, scope.segment, definition), []
     if known.definition == definition and scope.now_s - known.last_s < GONE_S:
@@ -145,31 +162,39 @@ def _current(known: Watched | None, scope: Scope, incidents: Incidents) -> tuple
     return fresh, _ended(incidents, {(scope.arm, scope.segment)}, "the arm is new: its document changed or it paused")
 
 
-def _definition(scope: Scope) -> str:
-    arm = scope.document.arm(scope.arm)
-    if arm is None:
-        return ""
-    prices = [price for price in scope.document.prices if price.model == arm.model]
-    return stable_id(arm, prices)[:8]
+def _incomplete(watched: Watched, scope: Scope, cell: Cell) -> tuple[Watched, list[Note]]:
+    """Incomplete panes show which models answer, but are no evidence of a level."""
+    drifted, notes = _models(watched, scope, cell)
+    return msgspec.structs.replace(watched, last_s=scope.now_s, drift=drifted), notes
+
+
+def _models(watched: Watched, scope: Scope, cell: Cell) -> tuple[Drift | None, list[Note]]:
+    if not (scope.whole and cell.n):
+        return watched.drift, []
+    return drift.answered(watched.drift or Drift(), scope, cell)
 
 
 def _step(
-    watched: Watched, scope: Scope, summary: Summary, hour: Histogram, *, complete: bool
+    watched: Watched, scope: Scope, summary: Summary, hour: Histogram, *, urgent: bool
 ) -> tuple[Watched, list[Note]]:
-    """Every analyzer on one pair. Incomplete panes show which models answer, but are no evidence of a level."""
-    watched, notes = msgspec.structs.replace(watched, last_s=scope.now_s), list[Note]()
-    if scope.whole:
-        drifted, notes = drift.step(watched.drift or Drift(), scope, summary.cell, complete=complete)
-        watched = msgspec.structs.replace(watched, drift=drifted)
-    if not complete:
-        return watched, notes
+    """Every analyzer on one pair, once what it has done is worth a look (``analyze.waiting``), or ``urgent``."""
+    drifted, notes = _models(watched, scope, summary.cell)
+    cell = summary.cell
+    if watched.waits is not None or not (urgent or enough(cell)):
+        waits = joined(watched.waits, summary)
+        cell = waits.cell
+        if not (urgent or enough(cell)):
+            return msgspec.structs.replace(watched, last_s=scope.now_s, drift=drifted, waits=waits), notes
+        summary = Summary(cell, waits.histogram)
+    paid = watched.cost
     performed, said = performance.step(watched.performance, scope, summary, hour)
-    scores, more = quality.step(watched.quality, scope, summary.cell)
-    watched, notes = msgspec.structs.replace(watched, performance=performed, quality=scores), [*notes, *said, *more]
+    scores, more = quality.step(watched.quality, scope, cell)
     if scope.whole:
-        paid, said = cost.step(watched.cost or Cost(), scope, summary.cell)
-        watched, notes = msgspec.structs.replace(watched, cost=paid), notes + said
-    return watched, notes
+        drifted, lengths = drift.step(drifted or Drift(), scope, cell)
+        paid, costs = cost.step(paid or Cost(), scope, cell)
+        notes, more = [*notes, *lengths], more + costs
+    after = Watched(watched.arm, watched.segment, watched.definition, scope.now_s, performed, scores, drifted, paid)
+    return after, [*notes, *said, *more]
 
 
 # ---- the service ----

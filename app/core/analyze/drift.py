@@ -45,18 +45,19 @@ class Drift(msgspec.Struct, frozen=True, array_like=True):
     output: RingWatch = RingWatch()
 
 
-def step(state: Drift, scope: Scope, cell: Cell, *, complete: bool) -> tuple[Drift, list[Note]]:
-    """Add a closed pane; an incomplete one still shows which models answer."""
+def answered(state: Drift, scope: Scope, cell: Cell) -> tuple[Drift, list[Note]]:
+    """Which models answer, of any closed pane with answers: an incomplete one shows it as well."""
+    models, notes = _models(state.models, scope, cell)
+    return (state if models is state.models else Drift(models, state.input, state.output)), notes
+
+
+def step(state: Drift, scope: Scope, cell: Cell) -> tuple[Drift, list[Note]]:
+    """Add the lengths of a closed complete pane."""
     if not cell.n:
         return state, []
-    models, notes = _models(state.models, scope, cell)
-    state = msgspec.structs.replace(state, models=models)
-    if not complete:
-        return state, notes
-    ring, said = _length(state.input, scope, cell.n, cell.input_tokens, INPUT)
-    notes += said
+    ring, notes = _length(state.input, scope, cell.n, cell.input_tokens, INPUT)
     written, said = _length(state.output, scope, cell.n - cell.errors, cell.output_tokens, OUTPUT)
-    return msgspec.structs.replace(state, input=ring, output=written), notes + said
+    return Drift(state.models, ring, written), notes + said
 
 
 def _length(ring: RingWatch, scope: Scope, n: int, tokens: int, metric: Metric) -> tuple[RingWatch, list[Note]]:
