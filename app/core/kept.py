@@ -41,6 +41,7 @@ class _Window(msgspec.Struct, frozen=True, array_like=True):
     sources: int
     complete: bool
     shadowed: int = 0
+    nested: bool = False
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -55,10 +56,8 @@ _decode = msgspec.msgpack.Decoder(_Kept).decode
 
 def encode_windows(kept: KeptWindows) -> bytes:
     """The bytes of ``kept``."""
-    shared = {id(w.arms): w.arms for w in kept.windows.open}  # windows that began together hold the same list
-    packed = {which: [_packed(a) for a in arms] for which, arms in shared.items()}
     windows = [
-        _Window(w.size_s, w.start_s, packed[id(w.arms)], w.late, w.sources, w.complete, w.shadowed)
+        _Window(w.size_s, w.start_s, [*map(_packed, w.arms)], w.late, w.sources, w.complete, w.shadowed, w.nested)
         for w in kept.windows.open
     ]
     return _encode(_Kept(kept.applied, windows, kept.analysis))
@@ -68,7 +67,7 @@ def decode_windows(value: bytes) -> KeptWindows:
     """Inverse of ``encode_windows``; ``msgspec.MsgspecError`` or ``ValueError`` when the bytes are none."""
     kept = _decode(value)
     windows = [
-        Window(w.size_s, w.start_s, [_unpacked(a) for a in w.arms], w.late, w.sources, w.complete, w.shadowed)
+        Window(w.size_s, w.start_s, [*map(_unpacked, w.arms)], w.late, w.sources, w.complete, w.shadowed, w.nested)
         for w in kept.windows
     ]
     return KeptWindows(kept.applied, Windows(windows), kept.analysis)

@@ -122,7 +122,7 @@ def _merge(histograms: dict[K, Histogram], own: set[K], key: K, histogram: Histo
 
 
 def _priced(cell: Cell, price: TokenPrice | None) -> Cell:
-    """``cell``, or a copy of it with its unpriced moments moved into the cost sums where the book knows the arm's model."""
+    """``cell``, or a copy with its unpriced moments moved into the cost sums where the book knows the arm's model."""
     if cell.unpriced is None or price is None:
         return cell
     copy, known = copy_cell(cell), costs(cell, price)

@@ -1,5 +1,8 @@
 """Tumbling event-time windows of 1, 5, 15 and 60 minutes over closed panes, and the aggregates they become.
 
+A pane is added to the smallest window; a window that ends gives its sums to the next larger one, so each costs little
+more than its own aggregates.
+
 ``Windows`` is kept in the table ``windows``. It lies downstream of the row: it is computed from panes the row's
 document has oriented and never read back by ``step``, so its changelog record is written before the row's, and a crash
 between the two replays the row exactly while the windows skip what they already hold.
@@ -12,13 +15,10 @@ import msgspec
 
 from app.core.cell import (
     Cell,
-    CellKey,
     Late,
     Score,
-    Summary,
     add_cell_without_groups,
     add_late,
-    copy_cell,
     copy_without_groups,
 )
 from app.core.events import rfc3339
@@ -42,7 +42,11 @@ class ArmSums(msgspec.Struct, array_like=True):
 
 
 class Window(msgspec.Struct, array_like=True):
-    """One open window. ``start_s`` inclusive, ``start_s + size_s`` exclusive; ``panes`` with data, all ``complete``?"""
+    """One open window. ``start_s`` inclusive, ``start_s + size_s`` exclusive; were all panes ``complete``?
+
+    A ``nested`` one holds what the smaller ones inside it gave when they ended; others (kept by former releases, and
+    the smallest) get every pane.
+    """
 
     size_s: int
     start_s: int
@@ -51,6 +55,7 @@ class Window(msgspec.Struct, array_like=True):
     sources: int = 0
     complete: bool = True
     shadowed: int = 0
+    nested: bool = False
 
     @property
     def end_s(self) -> int:
@@ -71,100 +76,106 @@ class Windows(msgspec.Struct, array_like=True):
 def roll(windows: Windows, service: str, pane: ClosedPane | None, now_s: int) -> tuple[Windows, list[Output]]:
     """Add ``pane`` (None: only time passed) and emit the windows that end at or before ``now_s``.
 
-    Returns the windows to keep, sharing nothing with the given ones that is changed later.
+    Returns the windows to keep; neither ``windows`` nor ``pane`` are changed, and sums that did not change are shared.
     """
     outputs: list[Output] = []
-    still_open = list(windows.open)
+    still_open = windows.open
     if pane is not None:
-        still_open = _emit(still_open, service, pane.start_s, outputs)
-        still_open = _all_added(_opened(still_open, pane.start_s), pane)
-    return Windows(_emit(still_open, service, now_s, outputs)), outputs
+        still_open = _ended(still_open, service, pane.start_s, outputs)
+        still_open = _with_pane(_opened(still_open, pane.start_s), pane)
+    return Windows(_ended(still_open, service, now_s, outputs)), outputs
 
 
-def _emit(windows: list[Window], service: str, now_s: int, outputs: list[Output]) -> list[Window]:
+def _ended(windows: list[Window], service: str, now_s: int, outputs: list[Output]) -> list[Window]:
+    """What is left when those that end are told, the smallest first: each gives its sums to the next larger one."""
+    left: list[Window] = []
+    given: Window | None = None
     for window in windows:
-        if window.end_s <= now_s:
-            outputs.extend(aggregates(window, service))
-    return [w for w in windows if w.end_s > now_s]
+        whole = _joined(window, given) if given is not None and window.nested else window
+        given = None
+        if whole.end_s <= now_s:
+            outputs.extend(aggregates(whole, service))
+            given = whole
+        else:
+            left.append(whole)
+    return left
 
 
 def _opened(windows: list[Window], start_s: int) -> list[Window]:
     known = {w.size_s for w in windows}
-    fresh = [Window(size, start_s - start_s % size) for size in SIZES_S if size not in known]
+    fresh = [Window(size, start_s - start_s % size, nested=size > SIZES_S[0]) for size in SIZES_S if size not in known]
     return sorted([*windows, *fresh], key=lambda w: w.size_s)
 
 
-def _all_added(windows: list[Window], pane: ClosedPane) -> list[Window]:
-    """``pane`` added to each. Windows that began together hold the same sums, and the same list of them, until one
-    ends: they are added to once.
-    """
-    done: dict[int, list[ArmSums]] = {}
-    found = []
-    for window in windows:
-        same = id(window.arms) if window.arms else 0
-        arms = done.get(same)
-        if arms is None:
-            arms = done[same] = _arms_added(window.arms, pane)
-        found.append(_added(window, arms, pane))
-    return found
+def _with_pane(windows: list[Window], pane: ClosedPane) -> list[Window]:
+    """``pane`` added to the smallest, and to those that smaller ones give nothing."""
+    minute = Window(0, 0, _arms_of(pane), pane.late, pane.sources, pane.complete, pane.shadowed)
+    return [w if w.nested else _joined(w, minute) for w in windows]
 
 
-def _arms_added(before: list[ArmSums], pane: ClosedPane) -> list[ArmSums]:
-    arms = {(a.arm, a.segment): a for a in before}
-    for (arm, segment), summary in pane.arms.items():
-        arms[arm, segment] = _arm_sums(arms.get((arm, segment)), arm, segment, summary)
-    _add_slices(arms, {(a.arm, a.segment): a.cell for a in before}, pane)
-    return [arms[key] for key in sorted(arms)]
-
-
-def _added(window: Window, arms: list[ArmSums], pane: ClosedPane) -> Window:
+def _joined(window: Window, more: Window) -> Window:
     late = Late()
     add_late(late, window.late)
-    add_late(late, pane.late)
+    add_late(late, more.late)
     return Window(
         window.size_s,
         window.start_s,
-        arms,
+        _sums(window.arms, more.arms),
         late,
-        max(window.sources, pane.sources),
-        window.complete and pane.complete,
-        window.shadowed + pane.shadowed,
+        max(window.sources, more.sources),
+        window.complete and more.complete,
+        window.shadowed + more.shadowed,
+        window.nested,
     )
 
 
-def _arm_sums(known: ArmSums | None, arm: str, segment: str, summary: Summary) -> ArmSums:
-    if known is None:
-        return ArmSums(arm, segment, copy_without_groups(summary.cell), dict(summary.histogram), {})
-    total = ArmSums(arm, segment, copy_without_groups(known.cell), dict(known.histogram), dict(known.slices))
-    add_cell_without_groups(total.cell, summary.cell)
-    merge_into(total.histogram, summary.histogram)
-    return total
-
-
-def _add_slices(arms: dict[tuple[str, str], ArmSums], before: dict[tuple[str, str], Cell], pane: ClosedPane) -> None:
-    """Sums by slice, from the first pane on in which an (arm, segment) had more than its main one."""
-    names: dict[tuple[str, str], set[str]] = {}
-    for key in pane.cells:
-        names.setdefault((key.arm, key.segment), set()).add(key.slice)
-    for key, cell in pane.cells.items():
-        pair = key.arm, key.segment
+def _arms_of(pane: ClosedPane) -> list[ArmSums]:
+    """The sums of a pane, its cells shared. Slices where an (arm, segment) has more than its main one."""
+    arms = {
+        (arm, segment): ArmSums(
+            arm, segment, copy_without_groups(summary.cell) if summary.cell.groups else summary.cell, summary.histogram
+        )
+        for (arm, segment), summary in pane.arms.items()
+    }
+    for pair in {(key.arm, key.segment) for key in pane.cells if key.slice != "main"}:
         sums = arms.get(pair)
-        if names[pair] == {"main"} and (sums is None or not sums.slices):
-            continue
-        if sums is not None and not sums.slices and pair in before:
-            sums.slices["main"] = copy_cell(before[pair])  # so far all was main
-        _add_slice(arms, key, cell)
+        if sums is None:  # only shadow answers: not served, so no row of the arm itself
+            sums = arms[pair] = ArmSums(*pair, Cell(), {})
+        sums.slices = {}
+        for key, cell in pane.cells.items():
+            if (key.arm, key.segment) == pair:
+                _add(sums.slices, key.slice, cell)
+    return [arms[pair] for pair in sorted(arms)]
 
 
-def _add_slice(arms: dict[tuple[str, str], ArmSums], key: CellKey, cell: Cell) -> None:
-    sums = arms.get((key.arm, key.segment))
-    if sums is None:  # only shadow answers: not served, so no row of the arm itself
-        sums = arms[key.arm, key.segment] = ArmSums(key.arm, key.segment, Cell(), {}, {})
-    known = sums.slices.get(key.slice)
-    total = copy_without_groups(cell if known is None else known)
-    if known is not None:
-        add_cell_without_groups(total, cell)
-    sums.slices[key.slice] = total
+def _sums(before: list[ArmSums], more: list[ArmSums]) -> list[ArmSums]:
+    """Both together, in order; what only one of them has is shared."""
+    if not before:
+        return more
+    arms = {(sums.arm, sums.segment): sums for sums in before}
+    for sums in more:
+        known = arms.get((sums.arm, sums.segment))
+        arms[sums.arm, sums.segment] = sums if known is None else _sum(known, sums)
+    return [arms[pair] for pair in sorted(arms)]
+
+
+def _sum(one: ArmSums, other: ArmSums) -> ArmSums:
+    cell, histogram, slices = copy_without_groups(one.cell), one.histogram.copy(), dict[str, Cell]()
+    add_cell_without_groups(cell, other.cell)
+    merge_into(histogram, other.histogram)
+    if one.slices or other.slices:
+        for sums in (one, other):
+            for name, part in (sums.slices or {"main": sums.cell}).items():  # without slices all was main
+                _add(slices, name, part)
+    return ArmSums(one.arm, one.segment, cell, histogram, slices)
+
+
+def _add(slices: dict[str, Cell], name: str, cell: Cell) -> None:
+    known = slices.get(name)
+    if known is None:
+        slices[name] = copy_without_groups(cell)
+    else:
+        add_cell_without_groups(known, cell)
 
 
 # ---- the aggregate event ----

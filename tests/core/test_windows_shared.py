@@ -1,13 +1,16 @@
-"""Windows that began together share their sums while they last: nobody can tell it from the outside."""
+"""Windows share sums with each other and with panes: nobody can tell it from the outside."""
 
 import random
 
+import msgspec
 import pytest
 
 from app.core.cell import Cell, CellKey, Late, Score, Summary, Unpriced, Waste, add_cell, copy_cell
+from app.core.events import rfc3339
 from app.core.kept import KeptWindows, decode_windows, encode_windows
+from app.core.outputs import Output
 from app.core.pane import ClosedPane
-from app.core.windows import Windows, roll
+from app.core.windows import Window, Windows, roll
 
 
 def cell(draw: random.Random) -> Cell:
@@ -51,10 +54,60 @@ def test_sharing_changes_neither_what_is_said_nor_what_is_kept(seed: int):
         assert encode_windows(KeptWindows(0, together)) == encode_windows(KeptWindows(0, separate))
 
 
-def test_windows_that_began_together_hold_one_list_of_sums():
-    windows, _ = roll(Windows(), "s", pane(random.Random(1), 60), 61 * 60)
-    five, quarter, hour = windows.open
-    assert five.arms is quarter.arms is hour.arms
+def of(windows: Windows) -> list[int]:
+    """Answers that each open window holds."""
+    return [sum(sums.cell.n for sums in window.arms) for window in windows.open]
+
+
+def test_a_window_gives_its_sums_to_the_next_larger_one_when_it_ends():
+    draw, windows, n = random.Random(1), Windows(), list[int]()
+    for number in range(60, 66):
+        closed = pane(draw, number)
+        n.append(sum(summary.cell.n for summary in closed.arms.values()))
+        windows, _ = roll(windows, "s", closed, closed.end_s)
+        if number == 63:
+            assert of(windows) == [sum(n), 0, 0]
+    assert of(windows) == [n[-1], sum(n[:-1]), 0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_windows_say_the_sums_of_their_minutes(seed: int):
+    draw, windows = random.Random(seed), Windows()
+    expected, found = dict[tuple[int, str, str], list[float]](), dict[tuple[int, str, str], list[float]]()
+    for number in range(120, 240, draw.choice([1, 2])):
+        closed = pane(draw, number)
+        windows, said = roll(windows, "s", closed, closed.end_s)
+        _count(found, said)
+        for size_s in (60, 300, 900, 3600):
+            for key, one in closed.cells.items():
+                if key.slice != "shadow":
+                    start = rfc3339(closed.start_s - closed.start_s % size_s)
+                    sums = expected.setdefault((size_s, start, key.arm), [0, 0.0])
+                    sums[0], sums[1] = sums[0] + one.n, sums[1] + one.cost_usd
+    _count(found, roll(windows, "s", None, 240 * 60)[1])
+    assert found.keys() == expected.keys()
+    assert all(sums == pytest.approx(found[key]) for key, sums in expected.items())
+
+
+def _count(found: dict[tuple[int, str, str], list[float]], said: list[Output]) -> None:
+    for output in said:
+        row = msgspec.json.decode(output.data)
+        if row["arm"] != "*" and row["slice"] == "*":
+            found[row["window_s"], row["window_start"], row["arm"]] = [row["count"], row["cost_usd"]]
+
+
+def test_windows_of_former_releases_hold_every_pane_and_are_given_nothing():
+    draw = random.Random(2)
+    first, second = pane(draw, 60), pane(draw, 61)
+    nested, _ = roll(Windows(), "s", first, first.end_s)
+    sums = nested.open[0].arms
+    former = Windows([Window(size, 3600, sums) for size in (300, 900, 3600)])
+    former, _ = roll(former, "s", second, second.end_s)
+    answers = sum(summary.cell.n for closed in (first, second) for summary in closed.arms.values())
+    assert of(former) == [answers] * 3
+    ended, _ = roll(former, "s", None, 3900)
+    assert of(ended) == [answers] * 2
+    assert [w.nested for w in roll(ended, "s", pane(draw, 65), 66 * 60)[0].open] == [True, False, False]
 
 
 def test_a_copy_equals_the_sum_with_an_empty_cell_and_shares_nothing_that_is_added_to():

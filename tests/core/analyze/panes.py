@@ -14,7 +14,7 @@ from app.core.document import Arm, ServiceDocument, completed
 from app.core.outputs import Output
 from app.core.pane import ClosedPane
 from app.core.sketch import add
-from app.core.windows import SIZES_S, Windows, roll
+from app.core.windows import Windows, roll
 
 START = 28_333_320
 """A whole hour, in minutes."""
@@ -69,7 +69,6 @@ class Service:
         """``every``: minutes from one pane to the next."""
         for _ in range(panes):
             pane = self.pane()
-            self.windows = Windows([w for w in self.windows.open if w.size_s == SIZES_S[-1]])  # the one that is read
             self.windows, _ = roll(self.windows, "chat", pane, pane.end_s)
             self._take(pane)
             self.minute += every
