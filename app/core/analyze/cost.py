@@ -59,12 +59,13 @@ def step(state: Cost, scope: Scope, cell: Cell) -> tuple[Cost, list[Note]]:
 
 
 def _price(state: Cost, scope: Scope, cell: Cell) -> tuple[Cost, list[Note]]:
-    key, found = scope.key("cost", "price"), off(state.line, cell)
+    found = off(state.line, cell)
     if found is None:
         return msgspec.structs.replace(state, line=learned(state.line, cell)), []
     changed = abs(found.z) >= scope.limits().z and abs(found.ratio - 1.0) >= PRICE_LEAST
     if not changed and state.price.told < 0:
         return msgspec.structs.replace(state, line=learned(state.line, cell)), []
+    key = scope.key("cost", "price")
     if state.price.since_s and scope.now_s - state.price.since_s >= NEW_NORMAL_S:
         flag, notes = raised(state.price, key, None, scope.now_s, clean=0, why="the new price is usual after a day")
         return msgspec.structs.replace(state, line=Line(), price=flag), notes
@@ -78,18 +79,20 @@ def _price(state: Cost, scope: Scope, cell: Cell) -> tuple[Cost, list[Note]]:
 
 
 def _per_request(state: Cost, scope: Scope, n: int, cost_usd: float) -> tuple[Cost, list[Note]]:
-    key = scope.key("cost", "request")
+    tolerance, notes = scope.document.guardrails.cost.tolerance, list[Note]()
 
     def dearer(out: Excursion) -> Signal | None:
-        times = (exp(min(50.0, out.value - out.usual)) - 1.0) / max(scope.document.guardrails.cost.tolerance, 1e-9)
+        times = (exp(min(50.0, out.value - out.usual)) - 1.0) / max(tolerance, 1e-9)
+        key = scope.key("cost", "request")
         return scope.signal("cost", key, "cost-rise", COST, out, times) if times >= WORTH else None
 
-    idle = log1p(IDLE * WORTH * scope.document.guardrails.cost.tolerance)
+    idle = log1p(IDLE * WORTH * tolerance)
     ring, moved = step_sums(
-        state.ring, n, n * cost_usd, n, enough(scope.document.guardrails.cost.tolerance), scope.limits(LIMIT_N).cusum,
+        state.ring, n, n * cost_usd, n, enough(tolerance), scope.limits(LIMIT_N).cusum,
         scope.now_s, look=scope.look, above=idle, below=idle, name=scope.detector,
     )  # fmt: skip
-    ring, notes = told(ring, moved, key, dearer)
+    if moved:
+        ring, notes = told(ring, moved, scope.key("cost", "request"), dearer)
     state = msgspec.structs.replace(state, ring=ring)
     most = scope.document.thresholds.cost_usd_per_request
     if most is None:

@@ -22,6 +22,7 @@ LEARN_PANES = 5
 KNOWN_MAX = 16
 LENGTH_TOLERANCE = 0.25
 """Relative change of a mean length that counts as 1."""
+LENGTH_IDLE = log1p(IDLE * LENGTH_TOLERANCE)
 LENGTH_MOST = 1.9
 """Lengths alone are never more than a warning: what follows from them is."""
 
@@ -63,6 +64,12 @@ def step(state: Drift, scope: Scope, cell: Cell) -> tuple[Drift, list[Note]]:
 def _length(ring: RingWatch, scope: Scope, n: int, tokens: int, metric: Metric) -> tuple[RingWatch, list[Note]]:
     if n <= 0:
         return ring, []
+    ring, moved = step_sums(
+        ring, n, tokens, n, enough(LENGTH_TOLERANCE), scope.limits(LIMIT_N).cusum, scope.now_s,
+        look=scope.look, above=LENGTH_IDLE, below=LENGTH_IDLE, name=scope.detector,
+    )  # fmt: skip
+    if not moved:
+        return ring, []
     key = scope.key("tokens", metric.name)
 
     def changed(out: Excursion) -> Signal | None:
@@ -72,11 +79,6 @@ def _length(ring: RingWatch, scope: Scope, n: int, tokens: int, metric: Metric) 
         kind = f"{metric.name.replace('_', '-')}-{verb}"
         return scope.signal("drift", key, kind, metric, out, times) if times >= 1.0 else None
 
-    idle, limit = log1p(IDLE * LENGTH_TOLERANCE), scope.limits(LIMIT_N).cusum
-    ring, moved = step_sums(
-        ring, n, tokens, n, enough(LENGTH_TOLERANCE), limit, scope.now_s,
-        look=scope.look, above=idle, below=idle, name=scope.detector,
-    )  # fmt: skip
     return told(ring, moved, key, changed)
 
 

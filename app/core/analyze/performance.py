@@ -84,39 +84,47 @@ def step(state: Performance, scope: Scope, summary: Summary, hour: Histogram) ->
 
 def _means(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, list[Note]]:
     tolerance, points = scope.document.guardrails.latency.tolerance, scope.document.guardrails.errors.tolerance
-    limits, key = scope.limits(cell.n), scope.key("latency", "mean")
-
-    def slower(out: Excursion) -> Signal | None:
-        times = (exp(min(50.0, out.value - out.usual)) - 1.0) / max(tolerance, 1e-9)
-        if out.value <= out.usual or times < WORTH:
-            return None
-        return scope.signal("performance", key, "latency-rise", LATENCY, out, times, n=cell.n)
-
+    limits, notes = scope.limits(cell.n), list[Note]()
     sums = Sums(cell.n, cell.log_latency, cell.log_latency_sq)
     idle = log1p(IDLE * WORTH * tolerance)
     watch, moved = step_mean(state.latency, sums, limits.cusum, scope.now_s, LATENCY_FLOOR, idle, idle)
-    watch, notes = told(watch, moved, key, slower)
-    state = msgspec.structs.replace(state, latency=watch)
-    error_key = scope.key("errors", "rate")
-
-    def failing(out: Excursion) -> Signal | None:
-        times = (out.value - out.usual) / max(points, 1e-9)
-        return scope.signal("performance", error_key, "error-burst", ERRORS, out, times) if times >= WORTH else None
-
+    if moved:
+        watch, notes = told(watch, moved, scope.key("latency", "mean"), _slower(scope, cell.n))
     errors, moved = step_rate(
         state.errors, cell.errors, cell.n, limits.e_limit, scope.now_s, idle=IDLE * WORTH * points
     )
-    errors, said = told(errors, moved, error_key, failing)
-    state = msgspec.structs.replace(state, errors=errors)
+    if moved:
+        errors, said = told(errors, moved, scope.key("errors", "rate"), _failing(scope))
+        notes += said
+    state = msgspec.structs.replace(state, latency=watch, errors=errors)
     fixed = scope.document.thresholds.error_rate
     if fixed is None:
-        return state, [*notes, *said]
+        return state, notes
     at_key = scope.key("errors", "limit")
     watch_at, moved = step_rate(
         state.error_limit or RateWatch(), cell.errors, cell.n, limits.e_limit, scope.now_s, promised=fixed
     )
     watch_at, more = told(watch_at, moved, at_key, _over(scope, at_key, "error-limit", ERRORS))
-    return msgspec.structs.replace(state, error_limit=watch_at), [*notes, *said, *more]
+    return msgspec.structs.replace(state, error_limit=watch_at), notes + more
+
+
+def _slower(scope: Scope, n: int) -> Callable[[Excursion], Signal | None]:
+    def make(out: Excursion) -> Signal | None:
+        times = (exp(min(50.0, out.value - out.usual)) - 1.0) / max(scope.document.guardrails.latency.tolerance, 1e-9)
+        if out.value <= out.usual or times < WORTH:
+            return None
+        return scope.signal("performance", scope.key("latency", "mean"), "latency-rise", LATENCY, out, times, n=n)
+
+    return make
+
+
+def _failing(scope: Scope) -> Callable[[Excursion], Signal | None]:
+    def make(out: Excursion) -> Signal | None:
+        times = (out.value - out.usual) / max(scope.document.guardrails.errors.tolerance, 1e-9)
+        key = scope.key("errors", "rate")
+        return scope.signal("performance", key, "error-burst", ERRORS, out, times) if times >= WORTH else None
+
+    return make
 
 
 def _over(scope: Scope, key: str, kind: str, metric: Metric) -> Callable[[Excursion], Signal]:
@@ -149,7 +157,7 @@ def _percentiles(state: Performance, scope: Scope, histogram: Histogram) -> tupl
 
 def beyond(histogram: Histogram, limit: int) -> int:
     """Values in buckets above ``limit``."""
-    return sum(n for k, n in histogram.items() if k > limit)
+    return sum([n for k, n in histogram.items() if k > limit])
 
 
 def _tails(state: Performance, scope: Scope, pane: Histogram, hour: Histogram) -> tuple[Performance, list[Note]]:
@@ -161,33 +169,30 @@ def _tails(state: Performance, scope: Scope, pane: Histogram, hour: Histogram) -
     notes: list[Note] = []
     n, tails = sum(pane.values()), dict(state.tails)
     for (name, tail), metric in zip(state.tails.items(), (SLOW_P95, SLOW_P99), strict=True):
-        key = scope.key("latency", name)
-
-        def slower(out: Excursion, key: str = key, name: str = name, metric: Metric = metric) -> Signal | None:
-            times = min(1.9, out.value / max(out.usual, 1e-9) - 1.0)  # a share is not a latency: a warning
-            return scope.signal("performance", key, f"latency-{name}-rise", metric, out, times) if times >= 1 else None
-
         idle = IDLE * (1.0 - PERCENTILES[name])
         watch, moved = step_rate(
             tail.share, beyond(pane, tail.bucket), n, scope.limits(n).e_limit, scope.now_s, idle=idle
         )
-        # the mean says it more plainly, so it speaks first
-        watch, said = told(watch, "" if moved == "raised" else moved, key, slower)
+        if moved and moved != "raised":  # the mean says it more plainly, so it speaks first
+            watch, said = told(watch, moved, scope.key("latency", name), _slower_tail(scope, name, metric))
+            notes += said
         tails[name] = Tail(tail.bucket, watch)
-        notes += said
     return msgspec.structs.replace(state, tails=tails), notes
+
+
+def _slower_tail(scope: Scope, name: str, metric: Metric) -> Callable[[Excursion], Signal | None]:
+    def make(out: Excursion) -> Signal | None:
+        times = min(1.9, out.value / max(out.usual, 1e-9) - 1.0)  # a share is not a latency: a warning
+        key = scope.key("latency", name)
+        return scope.signal("performance", key, f"latency-{name}-rise", metric, out, times) if times >= 1 else None
+
+    return make
 
 
 def _pace(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, list[Note]]:
     tolerance, notes = max(scope.document.guardrails.latency.tolerance, 1e-9), list[Note]()
     limit = scope.limits(LIMIT_N).cusum
     if cell.ttft_n and cell.ttft_ms > 0:
-        key = scope.key("latency", "ttft")
-
-        def later(out: Excursion) -> Signal | None:
-            times = (exp(min(50.0, out.value - out.usual)) - 1.0) / tolerance
-            return scope.signal("performance", key, "ttft-rise", TTFT, out, times) if times >= WORTH else None
-
         ttft, moved = step_sums(
             state.ttft or RingWatch(),
             cell.ttft_n,
@@ -201,32 +206,48 @@ def _pace(state: Performance, scope: Scope, cell: Cell) -> tuple[Performance, li
             below=log1p(IDLE * WORTH * tolerance),
             name=scope.detector,
         )
-        ttft, said = told(ttft, moved, key, later)
-        state, notes = msgspec.structs.replace(state, ttft=ttft), notes + said
+        if moved:
+            ttft, notes = told(ttft, moved, scope.key("latency", "ttft"), _later(scope))
+        state = msgspec.structs.replace(state, ttft=ttft)
         state, said = _ttft_limit(state, scope, cell.ttft_ms / cell.ttft_n)
         notes += said
     if cell.output_tokens and cell.latency_ms > 0:
-        key_speed = scope.key("latency", "speed")
-
-        def slower(out: Excursion) -> Signal | None:
-            times = min(1.9, (exp(min(50.0, out.usual - out.value)) - 1.0) / tolerance)
-            return scope.signal("performance", key_speed, "slow-output", THROUGHPUT, out, times) if times >= 1 else None
-
         written = cell.output_tokens / max(1, cell.n - cell.errors)  # failures write nothing: they are no slowness
         idle = log1p(IDLE * tolerance)
         speed, moved = step_sums(
             state.speed or RingWatch(), cell.n, 1000.0 * written * cell.n, cell.latency_ms, enough(tolerance), limit,
             scope.now_s, look=scope.look, above=idle, below=idle, name=scope.detector,
         )  # fmt: skip
-        speed, said = told(speed, moved, key_speed, slower)
-        state, notes = msgspec.structs.replace(state, speed=speed), notes + said
+        if moved:
+            speed, said = told(speed, moved, scope.key("latency", "speed"), _slow_output(scope))
+            notes = notes + said
+        state = msgspec.structs.replace(state, speed=speed)
     return state, notes
 
 
+def _later(scope: Scope) -> Callable[[Excursion], Signal | None]:
+    def make(out: Excursion) -> Signal | None:
+        times = (exp(min(50.0, out.value - out.usual)) - 1.0) / max(scope.document.guardrails.latency.tolerance, 1e-9)
+        key = scope.key("latency", "ttft")
+        return scope.signal("performance", key, "ttft-rise", TTFT, out, times) if times >= WORTH else None
+
+    return make
+
+
+def _slow_output(scope: Scope) -> Callable[[Excursion], Signal | None]:
+    def make(out: Excursion) -> Signal | None:
+        tolerance = max(scope.document.guardrails.latency.tolerance, 1e-9)
+        times, key = min(1.9, (exp(min(50.0, out.usual - out.value)) - 1.0) / tolerance), scope.key("latency", "speed")
+        return scope.signal("performance", key, "slow-output", THROUGHPUT, out, times) if times >= 1 else None
+
+    return make
+
+
 def _ttft_limit(state: Performance, scope: Scope, ttft_ms: float) -> tuple[Performance, list[Note]]:
-    most, key, signal = scope.document.thresholds.ttft_ms, scope.key("latency", "ttft-limit"), None
+    most, signal = scope.document.thresholds.ttft_ms, None
     if most is None:
         return state, []
+    key = scope.key("latency", "ttft-limit")
     if ttft_ms > most:
         out = Excursion(scope.now_s, log(ttft_ms), log(most))
         signal = scope.signal("performance", key, "ttft-limit", TTFT, out, ttft_ms / most, fixed=True)

@@ -48,29 +48,31 @@ def step(state: Quality, scope: Scope, cell: Cell) -> tuple[Quality, list[Note]]
 
 def _channel(channel: Channel, scope: Scope, name: str, score: Score) -> tuple[Channel, list[Note]]:
     metric, tolerance = wording.quality(name), max(scope.document.guardrails.quality.tolerance, 1e-9)
-    limits = scope.limits(score.n)
-    key = scope.key("quality", f"{name}-mean")
-    narrow = _narrow(channel.mean)
+    limits, notes, before = scope.limits(score.n), list[Note](), channel.mean
 
     def lower(out: Excursion) -> Signal | None:
-        times = (out.usual - out.value) / tolerance
-        return scope.signal("quality", key, "quality-drop", metric, out, times) if narrow and times >= WORTH else None
+        times, key = (out.usual - out.value) / tolerance, scope.key("quality", f"{name}-mean")
+        if times < WORTH or not _narrow(before):
+            return None
+        return scope.signal("quality", key, "quality-drop", metric, out, times)
 
     idle = IDLE * WORTH * tolerance
     watch, moved = step_mean(
         channel.mean, Sums(score.n, score.total, score.squares), limits.cusum, scope.now_s, FLOOR, idle, idle
     )
-    watch, notes = told(watch, moved, key, lower)
-    bad_key = scope.key("quality", f"{name}-bad")
+    if moved:
+        watch, notes = told(watch, moved, scope.key("quality", f"{name}-mean"), lower)
 
     def worse(out: Excursion) -> Signal | None:
-        times = (out.value - out.usual) / tolerance
+        times, bad_key = (out.value - out.usual) / tolerance, scope.key("quality", f"{name}-bad")
         shown = _turned(out)
         return scope.signal("quality", bad_key, "quality-drop", metric, shown, times) if times >= WORTH else None
 
     bad, moved = step_rate(channel.bad, score.n - score.total, score.n, limits.e_limit, scope.now_s, idle=idle)
-    bad, said = told(bad, moved, bad_key, worse)
-    channel, notes = Channel(watch, bad, channel.limit), notes + said
+    if moved:
+        bad, said = told(bad, moved, scope.key("quality", f"{name}-bad"), worse)
+        notes = notes + said
+    channel = Channel(watch, bad, channel.limit)
     least = scope.document.thresholds.quality_min
     if least is None:
         return channel, notes

@@ -12,6 +12,7 @@ would pass for a level. Values are kept as 16-bit floats, .05 % of a logarithm: 
 
 import math
 import struct
+from functools import lru_cache
 from itertools import accumulate
 from statistics import fmean, median
 
@@ -56,6 +57,7 @@ class RingWatch(msgspec.Struct, frozen=True, array_like=True):
     due: bool = False
 
 
+@lru_cache(maxsize=1024)
 def enough(tolerance: float) -> int:
     """Observations a value must stand for: so many that one standard error of it, ``SCATTER`` over the root of n, is
     less than a change of ``tolerance``. Then a value that moved by as much is evidence, and the logarithm of a mean of
@@ -88,7 +90,8 @@ def step_sums(
     due = watch.due or bool(look)
     if n < least or total <= 0.0 or per <= 0.0:
         return msgspec.structs.replace(watch, n=n, total=total, per=per, due=due), ""
-    watch = msgspec.structs.replace(watch, n=0.0, total=0.0, per=0.0, due=False)
+    if watch.n or due:
+        watch = msgspec.structs.replace(watch, n=0.0, total=0.0, per=0.0, due=False)
     return step_ring(watch, math.log(total / per), limit, now_s, look=name if due else "", above=above, below=below)
 
 
@@ -116,14 +119,14 @@ def step_ring(
     x = min(LARGEST, max(-LARGEST, x))
     if watch.out is not None:
         return _on(watch, watch.out, x, now_s)
-    values = unpacked(watch)
-    if len(values) < WARM:
-        return RingWatch(packed((*values, x))), ""
-    centre, scale = (watch.centre, watch.scale) if watch.scale and not look else reference(values[:-LAG])
+    size, kept = len(watch.packed) // 2, (watch.packed + struct.pack("<e", x))[-2 * SIZE :]
+    if size < WARM:
+        return RingWatch(kept), ""
+    centre, scale = (watch.centre, watch.scale) if watch.scale and not look else reference(unpacked(watch)[:-LAG])
     z = min(CLIP, max(-CLIP, (x - centre) / scale))
     up, down = max(0.0, watch.up + z - above / scale - 0.5), max(0.0, watch.down - z - below / scale - 0.5)
     grown = RingWatch(
-        packed((*values, x)),
+        kept,
         up,
         down,
         watch.panes_up + 1 if up else 0,
@@ -132,15 +135,17 @@ def step_ring(
         centre,
         scale,
     )
-    n = len(values) - LAG
+    n = size - LAG
     if max(up * n / (n + grown.panes_up), down * n / (n + grown.panes_down)) < limit:
-        if not look or len(values) < LOOK_N:
+        if not look or size < LOOK_N:
             return grown, ""
         return _looked(grown, look, limit, now_s, above, below)
     panes = grown.panes_up if up >= down else grown.panes_down
-    newest = (*values, x)[-min(panes, LAG) :]
-    kept = packed((*values, x)[: -len(newest)])
-    return msgspec.structs.replace(grown, packed=kept, out=_away(newest, centre, now_s)), "raised"
+    values = (*unpacked(watch), x)
+    newest = values[-min(panes, LAG) :]
+    return msgspec.structs.replace(
+        grown, packed=packed(values[: -len(newest)]), out=_away(newest, centre, now_s)
+    ), "raised"
 
 
 def reference(values: tuple[float, ...]) -> tuple[float, float]:

@@ -60,9 +60,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
     def limits(self, n: float = 1.0) -> Thresholds:
         """Thresholds of a series with about ``n`` observations a pane, from the budget of the document."""
-        return _limits(
-            self.document.thresholds.false_alarms_per_week, 8 * (self.series // 8 + 1), round(2 * log2(max(1.0, n)))
-        )
+        return _limits_at(self.document.thresholds.false_alarms_per_week, self.series // 8, n)
 
     def key(self, family: Family, rule: str) -> str:
         """The name of a series; begins with its family."""
@@ -90,6 +88,11 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
             detail=sentence(metric, self.arm, self.segment, value, usual, fixed=bool(more.pop("fixed", False))),
             evidence={"times_tolerance": round(times, 2), **more},
         )
+
+
+@lru_cache(maxsize=32_768)
+def _limits_at(alarms_per_week: float, eights: int, n: float) -> Thresholds:
+    return _limits(alarms_per_week, 8 * (eights + 1), round(2 * log2(max(1.0, n))))
 
 
 @lru_cache(maxsize=4096)

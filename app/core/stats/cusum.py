@@ -75,7 +75,7 @@ def update(
 
 def alarm(state: Cusum, limit: float = LIMIT) -> bool:
     """Whether the mean has moved, up or down."""
-    return evidence(state) >= limit
+    return (state.up >= limit or state.down >= limit) and evidence(state) >= limit  # evidence is never more than both
 
 
 def level(state: Cusum, limit: float = LIMIT) -> float:

@@ -57,7 +57,7 @@ def update(
         return msgspec.structs.replace(state, normal=learned(state.normal, pane))
     p = min(0.999, expected_rate(state.normal, limit) + idle) if rate is None else rate
     logs = tuple(
-        _log1p_exp(min(LARGEST, log + _log_e(bad, n, p, odds))) for log, odds in zip(state.logs, ODDS, strict=True)
+        [_log1p_exp(min(LARGEST, log + _log_e(bad, n, p, odds))) for log, odds in zip(state.logs, ODDS, strict=True)]
     )
     grown = EDetector(state.normal, logs, state.skipped)
     normal = forgot_recent(state.normal) if alarm(grown, limit) else learned(state.normal, pane)
@@ -66,7 +66,8 @@ def update(
 
 def alarm(state: EDetector, limit: float = LIMIT) -> bool:
     """Whether the rate has risen."""
-    return log_level(state) >= math.log(limit)
+    least = math.log(limit)
+    return max(state.logs) >= least and log_level(state) >= least  # a mean is never more than the largest
 
 
 def level(state: EDetector, limit: float = LIMIT) -> float:

@@ -15,6 +15,7 @@ that is certain at 1 % (chi-squared, Wilson and Hilferty, 1931), sums are scaled
 """
 
 import math
+from functools import lru_cache
 
 import msgspec
 
@@ -81,12 +82,15 @@ class Reference(msgspec.Struct, frozen=True, array_like=True):
     @property
     def dispersion(self) -> float:
         """Factor >= 1 by which the variance of pane sums exceeds that of independent observations."""
-        df, variance = self.panes - 1, self.variance
-        if df < READY_PANES - 1 or variance <= 0.0 or self.n == self.panes:
+        n, df = self.n, self.panes - 1
+        if df < READY_PANES - 1 or n <= 1 or n == df + 1:
             return 1.0
-        factor = (self.between - self.total * self.mean) / (df * variance)
-        certain = (1.0 - 2.0 / (9.0 * df) + _Z_99 * math.sqrt(2.0 / (9.0 * df))) ** 3
-        return factor if factor > certain else 1.0
+        expected = self.total * (self.total / n)
+        variance = (self.squares - expected) / (n - 1)
+        if variance <= 0.0:
+            return 1.0
+        factor = (self.between - expected) / (df * variance)
+        return factor if factor > _certain(df) else 1.0
 
 
 class Normal(msgspec.Struct, frozen=True, array_like=True):
@@ -102,19 +106,32 @@ class Normal(msgspec.Struct, frozen=True, array_like=True):
         return self.reference.n >= READY_N and self.reference.panes >= READY_PANES
 
 
-def of_pane(pane: Sums) -> Reference:
-    """One usable pane as a reference of its own."""
-    return Reference(pane.n, pane.total, pane.squares, 1, pane.total * pane.total / pane.n)
+@lru_cache(maxsize=1024)
+def _certain(df: int) -> float:
+    """From which factor on overdispersion is certain at 1 %."""
+    return (1.0 - 2.0 / (9.0 * df) + _Z_99 * math.sqrt(2.0 / (9.0 * df))) ** 3
+
+
+def _with(reference: Reference, pane: Sums) -> Reference:
+    """``reference`` with one usable pane more."""
+    n, total = pane.n, pane.total
+    return Reference(
+        reference.n + n,
+        reference.total + total,
+        reference.squares + pane.squares,
+        reference.panes + 1,
+        reference.between + total * total / n,
+    )
 
 
 def learned(normal: Normal, pane: Sums) -> Normal:
     """Add a usable pane in which nothing alarmed."""
-    if normal.ready and normal.reference.n >= LIMIT_N and normal.reference.panes >= LIMIT_PANES:
-        return normal
-    one = of_pane(pane)
+    reference = normal.reference
     if not normal.ready:
-        return Normal(normal.reference + one)
-    filling = normal.filling + one
+        return Normal(_with(reference, pane))
+    if reference.n >= LIMIT_N and reference.panes >= LIMIT_PANES:
+        return normal
+    filling = _with(normal.filling, pane)
     if filling.n < BLOCK_N or filling.panes < READY_PANES:
         return Normal(normal.reference, normal.waiting, filling)
     return Normal(normal.reference + normal.waiting, filling)
