@@ -8,7 +8,7 @@ import msgspec
 
 from app.core.analyze.analyze import Analysis
 from app.core.cell import Cell, Late
-from app.core.sketch import pack, unpack
+from app.core.sketch import unpack
 from app.core.windows import ArmSums, Window, Windows
 
 
@@ -74,8 +74,8 @@ def decode_windows(value: bytes) -> KeptWindows:
 
 
 def _packed(sums: ArmSums) -> _Arm:
-    return _Arm(sums.arm, sums.segment, sums.cell, pack(sums.histogram), sums.slices)
+    return _Arm(sums.arm, sums.segment, sums.cell, sums.pack(), sums.slices)
 
 
 def _unpacked(arm: _Arm) -> ArmSums:
-    return ArmSums(arm.arm, arm.segment, arm.cell, unpack(arm.histogram), arm.slices)
+    return ArmSums(arm.arm, arm.segment, arm.cell, unpack(arm.histogram), arm.slices, arm.histogram)

@@ -115,6 +115,8 @@ def _savings(row: Row, pane: ClosedPane) -> Savings:
         n = sum(cell.n for key, cell in pane.cells.items() if key.slice != "shadow")
         return msgspec.structs.replace(row.savings, incomplete=row.savings.incomplete + n)
     versions = {past.version: past.shares for past in row.history if past.shares.holdout > 0}
+    if not versions:
+        return row.savings
     sums: dict[tuple[int, str, str], list[Moments]] = {}
     groups: dict[tuple[int, str, str], list[tuple[InGroup, ...]]] = {}
     uncosted = in_session = 0
@@ -150,6 +152,8 @@ def _quality_kept(row: Row, pane: ClosedPane) -> QualityKept:
     if not pane.complete:
         return row.quality_kept
     versions = {past.version: past.shares for past in row.history if past.shares.holdout > 0}
+    if not versions:
+        return row.quality_kept
     channel, judged = row.document.objective.score_channel, list[Judged]()
     for key, cell in sorted(pane.cells.items()):
         shares, score = versions.get(key.version), cell.quality.get(channel)
@@ -188,8 +192,9 @@ def _off_policy(row: Row, pane: ClosedPane) -> OffPolicy:
     """Arms beside the incumbent in complete minutes, by the propensities of their versions and the regressions of the
     minutes before.
     """
-    if not pane.complete:
-        return row.off_policy
+    known = row.off_policy
+    if not pane.complete or not (row.history or known.arms or known.sessions or known.incumbent != row.incumbent):
+        return known
     lines = {arm: moments.line[1] for arm, moments in row.savings.arms.items() if moments.n >= FIT_MIN}
     versions = {past.version: past.shares for past in row.history}
     channel = row.document.objective.score_channel

@@ -39,6 +39,13 @@ class ArmSums(msgspec.Struct, array_like=True):
     cell: Cell
     histogram: Histogram
     slices: dict[str, Cell] = {}
+    packed: bytes | None = None
+
+    def pack(self, buckets: list[int] | None = None) -> bytes:
+        """The packed histogram, made once: sums do not change. ``buckets`` as for ``sketch.pack``."""
+        if self.packed is None:
+            self.packed = pack(self.histogram, buckets)
+        return self.packed
 
 
 class Window(msgspec.Struct, array_like=True):
@@ -222,10 +229,11 @@ def aggregates(window: Window, service: str) -> list[Output]:
         if sums.arm == UNATTRIBUTED:
             continue
         if sums.cell.n or sums.cell.quality:
-            outputs.append(told.row(sums.arm, sums.segment, "*", sums.cell, sums.histogram))
+            outputs.append(told.row(sums))
         if sums.slices.keys() - {"main"}:
-            outputs += [told.row(sums.arm, sums.segment, name, sums.slices[name], None) for name in sorted(sums.slices)]
-    outputs.append(told.row("*", "*", "*", total, histogram, window))
+            of_slices = [(name, ArmSums(sums.arm, sums.segment, sums.slices[name], {})) for name in sorted(sums.slices)]
+            outputs += [told.row(one, name) for name, one in of_slices]
+    outputs.append(told.row(ArmSums("*", "*", total, histogram), of=window))
     return outputs
 
 
@@ -239,10 +247,12 @@ class _Told:
         self.size_s, self.start_s, self.end_s = window.size_s, window.start_s, window.end_s
         self.start, self.end = rfc3339(window.start_s), rfc3339(window.end_s)
 
-    def row(
-        self, arm: str, segment: str, slice_: str, cell: Cell, histogram: Histogram | None, of: Window | None = None
-    ) -> Output:
-        """One aggregate event; ``of``: the window, for the row of the service, which says more."""
+    def row(self, sums: ArmSums, slice_: str = "*", of: Window | None = None) -> Output:
+        """One aggregate event, without a histogram where it is of one slice; ``of``: the window, for the row of the
+        service, which says more.
+        """
+        arm, segment, cell = sums.arm, sums.segment, sums.cell
+        histogram = sums.histogram if slice_ == "*" else None
         buckets = sorted(histogram) if histogram is not None else None
         data = _Row(
             arm=arm,
@@ -252,7 +262,7 @@ class _Told:
             costed=cell.cost_n,
             count=cell.n,
             errors=cell.errors,
-            histogram=pack(histogram, buckets) if histogram is not None else None,
+            histogram=sums.pack(buckets) if histogram is not None else None,
             input_tokens=cell.input_tokens,
             late=of.late.n if of else 0,
             late_cost_usd=of.late.cost_usd if of else msgspec.UNSET,

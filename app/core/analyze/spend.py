@@ -7,6 +7,7 @@ above the budget, serious when the budget is gone.
 
 from calendar import monthrange
 from datetime import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -44,7 +45,7 @@ class Spend(msgspec.Struct, frozen=True, array_like=True):
 def step(state: Spend, scope: Scope, pane: ClosedPane) -> tuple[Spend, list[Note]]:
     """Add a closed pane; an incomplete one counts for what it has."""
     budget = scope.document.budget
-    local = datetime.fromtimestamp(pane.start_s, ZoneInfo(budget.time_zone))
+    local = _local(pane.start_s, budget.time_zone)
     usd = pane.late.cost_usd + sum(cell.cost_usd + cell.own_cost_usd for _, cell in sorted(pane.cells.items()))
     minutes = max(1, (scope.now_s - state.last_s) // 60) if state.last_s else 1
     rate = usd if not state.last_s else MEMORY**minutes * state.usd_per_min + (1 - MEMORY**minutes) * usd / minutes
@@ -56,6 +57,11 @@ def step(state: Spend, scope: Scope, pane: ClosedPane) -> tuple[Spend, list[Note
     number, left = local.year * 12 + local.month, days * 1440 - into_month
     month, said = _period(state.month, scope, _Now("month", number, _usd(scope, "month"), usd, rate, into_month, left))
     return Spend(day, month, rate, scope.now_s), notes + said
+
+
+@lru_cache(maxsize=1024)
+def _local(time_s: int, zone: str) -> datetime:
+    return datetime.fromtimestamp(time_s, ZoneInfo(zone))
 
 
 def _usd(scope: Scope, period: PeriodName) -> float | None:

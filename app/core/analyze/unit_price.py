@@ -60,9 +60,16 @@ def learned(line: Line, cell: Cell) -> Line:
     a, b, c, n = cell.input_tokens / cell.n, cell.output_tokens / cell.n, cell.cost_usd / cell.n, float(cell.n)
     expected = _expected(line, cell) if line.panes >= 3 else None
     gap = 0.0 if expected is None else (cell.cost_usd - expected) / n
-    old = [MEMORY * x for x in msgspec.structs.astuple(line)]
-    new = (1.0, n, n * a * a, n * a * b, n * b * b, n * a * c, n * b * c, n * gap * gap)
-    return Line(*(x + y for x, y in zip(old, new, strict=True)))
+    return Line(
+        MEMORY * line.panes + 1.0,
+        MEMORY * line.n + n,
+        MEMORY * line.aa + n * a * a,
+        MEMORY * line.ab + n * a * b,
+        MEMORY * line.bb + n * b * b,
+        MEMORY * line.ac + n * a * c,
+        MEMORY * line.bc + n * b * c,
+        MEMORY * line.off + n * gap * gap,
+    )
 
 
 def _expected(line: Line, cell: Cell) -> float | None:
