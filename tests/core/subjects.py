@@ -27,7 +27,7 @@ from app.core.stats import (
     two_window,
     within_minute,
 )
-from app.core.stats.reference import Reference, Sums, of_pane
+from app.core.stats.reference import Reference, Sums, with_pane
 from app.core.stats.reward import Objective
 from app.core.stats.within_minute import Sample
 from tests.core.checks import Detector, Merged, Test
@@ -254,7 +254,7 @@ def cell(k: int) -> Cell:
 
 
 def reference(k: int) -> Reference:
-    return of_pane(Sums(4, 2.0 * k, 1.0 * k * k))
+    return with_pane(Reference(), Sums(4, 2.0 * k, 1.0 * k * k))
 
 
 def plus(a: Any, b: Any) -> Any:

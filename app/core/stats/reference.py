@@ -112,7 +112,7 @@ def _certain(df: int) -> float:
     return (1.0 - 2.0 / (9.0 * df) + _Z_99 * math.sqrt(2.0 / (9.0 * df))) ** 3
 
 
-def _with(reference: Reference, pane: Sums) -> Reference:
+def with_pane(reference: Reference, pane: Sums) -> Reference:
     """``reference`` with one usable pane more."""
     n, total = pane.n, pane.total
     return Reference(
@@ -128,10 +128,10 @@ def learned(normal: Normal, pane: Sums) -> Normal:
     """Add a usable pane in which nothing alarmed."""
     reference = normal.reference
     if not normal.ready:
-        return Normal(_with(reference, pane))
+        return Normal(with_pane(reference, pane))
     if reference.n >= LIMIT_N and reference.panes >= LIMIT_PANES:
         return normal
-    filling = _with(normal.filling, pane)
+    filling = with_pane(normal.filling, pane)
     if filling.n < BLOCK_N or filling.panes < READY_PANES:
         return Normal(normal.reference, normal.waiting, filling)
     return Normal(normal.reference + normal.waiting, filling)

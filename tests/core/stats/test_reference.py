@@ -12,8 +12,8 @@ from app.core.stats.reference import (
     Sums,
     forgot_recent,
     learned,
-    of_pane,
     scale,
+    with_pane,
 )
 
 
@@ -77,4 +77,4 @@ def test_the_scale_has_a_floor_and_is_never_zero() -> None:
     assert scale(constant) == pytest.approx(3e-9)
     assert scale(constant, floor=0.5) == 0.5
     assert scale(Reference()) > 0.0
-    assert of_pane(Sums(4, 8.0, 20.0)).between == 16.0
+    assert with_pane(Reference(), Sums(4, 8.0, 20.0)).between == 16.0
