@@ -30,6 +30,10 @@ TOPOLOGY = {"llm.responses": 1}
 MINUTES = 4
 SMALL = 160
 SERVICES = 100
+SPARSE, DENSE = (400, 4), (16, 375)
+"""Keys (service x arm) and their answers a minute: as 16,000 and 160 keys have them at 1,000 events a second."""
+WARM_MINUTES = 26
+"""Long enough that the analyzers of a dense key know what is usual."""
 
 
 def values(n: int, keys: int, seconds: float, seed: int = 7) -> list[bytes | None]:
@@ -66,12 +70,12 @@ def cpu_us(work: Callable[[], object], per: int) -> float:
     return min(spent) / per * 1e6
 
 
-def fold_all(records: list[bytes | None], quota: Quota | None = None) -> list[Record]:
-    """Fold everything, a cut now and then; the records it led to."""
+def fold_all(records: list[bytes | None], quota: Quota | None = None, every: int = 10) -> list[Record]:
+    """Fold everything, a cut after ``every`` so many batches; the records it led to."""
     fold, told = fold_of(quota), []
     for number, batch in enumerate(batches(records)):
         fold.fold(batch)
-        if number % 10 == 9:
+        if number % every == every - 1:
             cut = fold.cut()
             told += [record for phase in cut.phases for record in phase]
             fold.acked(cut)
@@ -84,12 +88,23 @@ def merge_all(facts: list[Record]) -> Merge:
     merge = Merge(
         0, None, {}, {}, writer="w", lateness_s=10, silent_s=900, to_record=encode_output, max_services=100_000
     )
+    closed = merge.closed
     for offset, record in enumerate(facts):
+        if merge.closed != closed:  # a checkpoint as soon as minutes closed
+            closed = merge.closed
+            merge.acked(merge.cut())
         at_ms = (BASE_S + offset) * 1000
         merge.fold(
             Batch("facts-0", [record.value], [offset], start=offset, end=offset + 1, segments=[(offset + 1, at_ms)])
         )
     return merge
+
+
+def key_minute_us(keys: int, each: int) -> float:
+    """CPU of stage 2 for one key and minute with ``each`` answers: merge, close, learn, windows, analysis, rows."""
+    records = values(keys * each * WARM_MINUTES, keys, 60.0 * WARM_MINUTES)
+    facts = [record for record in fold_all(records, every=max(1, keys * each // BATCH)) if record.role == "facts"]
+    return cpu_us(lambda: merge_all(facts), keys * WARM_MINUTES)
 
 
 def held(work: Callable[[], object]) -> int:
@@ -139,6 +154,8 @@ def main() -> None:
     sent = cells * (MINUTES - 1)
     say("facts, one cell of one source and minute", sum(len(r.value or b"") for r in facts) / sent, "bytes")
     say("stage 2: merge, close, step, one cell", cpu_us(lambda: merge_all(facts), sent), "us CPU/cell")
+    for name, (keys, each) in (("sparse", SPARSE), ("dense", DENSE)):
+        say(f"stage 2: a {name} key and minute, {each} answers", key_minute_us(keys, each), "us CPU/key and minute")
     say("memory of one service in stage 2 (8 arms, observed)", held(lambda: merge_all(facts)) / SERVICES, "bytes")
     merged = merge_all(facts)
     rows = [record for phase in merged.cut().phases for record in phase if record.role in ("services", "windows")]
