@@ -227,7 +227,7 @@ BOUNDED = """
 Both stages in one process, no broker (`python -m benchmarks.bench.size`). Ingest holds the open minutes of a source,
 two or three of them (`ingest.lateness_s`, `ingest.ahead_s`): for each cell one set of sums, for each arm and segment a
 histogram of at most 1,500 buckets, at most 512 cells of a service and 20,000 services. Only the set of event ids of an
-open minute grows with the rate, by some 70 bytes an event; lag does not enter it, because minutes close by event time.
+open minute grows with the rate, by 13 to 27 bytes an event; lag does not enter it, because minutes close by event time.
 Optimize holds a row and a value of windows per service, at most `optimize.max_services` in a partition, and both are
 bounded by the arms, segments and versions a document may have (64 and 128 kB at 10 arms x 5 segments); histograms stop
 growing at the width of the distribution. Fetches are bounded by `kafka.fetch_max_bytes` and `kafka.buffer_batches`.
@@ -237,12 +237,11 @@ growing at the width of the distribution. Fetches are bounded by `kafka.fetch_ma
 # ---- what missed bars are made of ----------------------------------------------------------------------------------
 WHY = {
     "catch-up": (
-        "Three quarters of the CPU of a catch-up are ingest's, one quarter is optimize's. Over half of ingest is one "
-        "loop of Python over the events (`python -m benchmarks.fold`): a quarter of it decodes, a quarter sums, "
-        "an eighth each is the histogram and the set of ids, the rest finds the time and the cell. A quarter of "
-        "ingest is the consumer's thread: fetching, checksums, taking records out of their batches. Optimize costs "
-        "a fixed sum for each minute, arm and service, half of it windows of four sizes with their packed histograms "
-        "and quantiles, a third the analyzers; dense cells share it."
+        "Reading and adding an event are C (`python -m benchmarks.fold`, `python -m benchmarks.drain`); what is left of "
+        "ingest are the kernel's sockets, copies and the event loop of the consumer's thread. Optimize costs a fixed sum "
+        "for each minute, arm and service (`python -m benchmarks.scaling`): windows of four sizes with their quantiles, "
+        "analyzers, learning, and what it writes; dense cells share it. Where nothing could be compiled, ingest takes "
+        "about twice as long: `llm-optimizer doctor` says which it is."
     ),
     "CPU of raw": (
         "Raw keeps six sums and no ids, commits nothing and closes one window. Ours keeps sixteen sums a cell, ids for "
@@ -251,8 +250,8 @@ WHY = {
     "cost of 16,000 keys": (
         "This log has 1,000 events a second, so of 16,000 keys each gets four a minute, and these pay alone for what "
         "a key costs once a minute: its facts, histograms, four windows, aggregates and analysis. It is a cost of keys "
-        "and minutes, not of events: it does not grow when they get more. Half of it are the analyzers of the arm, a "
-        "quarter its windows and their aggregates; the rest is merging sources, learning, the row and the changelog."
+        "and minutes, not of events: it does not grow when they get more, and the cheaper an event is, the larger it "
+        "looks beside it."
     ),
     "cost of 4 window sizes": "Each size merges every histogram once more and writes its own aggregates when it ends.",
     "live 10k": "Live, a fetch brings few events, so what each fetch, flush and commit costs is shared by few.",
