@@ -12,7 +12,7 @@ PAGE = ROOT / "docs" / "evidence" / "chaos.md"
 
 _HEAD = """# Chaos: exact while things go wrong
 
-{exact} of {all} runs exact: {seeds} seeds, {scenarios} of {known} scenarios, {events:,} events, all by one code (hash
+{exact} of {all} runs exact: {seeds}, {scenarios} of {known} scenarios, {events:,} events, all by one code (hash
 `{code}` of app, agents, tables, tests/chaos). The page gathers every run of that code, failed ones too, from
 `docs/evidence/chaos.jsonl`; a run by other code begins it anew. More seeds: `make chaos SEEDS=20`. One run again:
 `make chaos SEED=n ONLY=scenario` (with `LONG=1` where the row says long).
@@ -22,10 +22,12 @@ _HEAD = """# Chaos: exact while things go wrong
 Real workers (`llm-optimizer worker`) on a real Kafka. Evidence on llm.responses (7 partitions) and llm.feedback (3),
 commands on llm.commands (2), facts with 4. Every stream has a hot key (40 % of the requests), 5 % producer duplicates,
 20 % disorder within the lateness, late events, garbage, values out of bounds, impossible times, a partition without any
-event, feedback with and without receipts, and commands of which 40 % are produced again. Verdict: an independent count
-over the source logs (`tests/chaos/account.py`), compared with the public topics: lost, doubled, wrong sums, one id with
-two payloads, late events, dead letters (each once, untouched), commands (each obeyed once). That the verdict can fail is
-shown in `tests/chaos/test_verdict.py`, which breaks rules of the engines one by one.
+event, feedback with and without receipts, and commands of which 40 % are produced again. Record batches are compressed in
+two ways, by seed; a tenth of the records come in transactions, of which 30 % are rolled back. Verdict: an independent
+count over the source logs (`tests/chaos/account.py`), compared with the public topics: lost, doubled, wrong sums, one id
+with two payloads, late events, dead letters (each once, untouched), commands (each obeyed once). That the verdict can
+fail is shown in `tests/chaos/test_verdict.py`, which breaks rules of the engines one by one. A steady load for half an
+hour and longer: `make soak`, [soak](soak.md).
 
 {summary}
 
@@ -70,7 +72,7 @@ def write(runs: Sequence[Run], scenarios: Sequence[Scenario], page: Path = PAGE)
     head = _HEAD.format(
         exact=sum(run.exact for run in runs),
         all=len(runs),
-        seeds=len({run.seed for run in runs}),
+        seeds=_counted(len({run.seed for run in runs}), "seed"),
         scenarios=len({run.name for run in runs}),
         known=len(order),
         events=sum(run.verdict.events for run in runs if run.verdict),
@@ -90,13 +92,17 @@ def write(runs: Sequence[Run], scenarios: Sequence[Scenario], page: Path = PAGE)
     return page
 
 
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}{'s' if count != 1 else ''}"
+
+
 def _origins(runs: Sequence[Run]) -> str:
     """A line for each command: how many runs, of which commit, when, on what machine under which load at the end."""
     by_command: dict[tuple[str, str], list[Origin]] = {}
     for run in runs:
         by_command.setdefault((run.origin.command, run.origin.commit), []).append(run.origin)
     return "\n".join(
-        f"* `{command}`, commit {commit or 'unknown'}: {len(of)} runs to {max(each.date for each in of)}, "
+        f"* `{command}`, commit {commit or 'unknown'}: {_counted(len(of), 'run')} to {max(each.date for each in of)}, "
         f"{max(of, key=lambda each: each.date).machine}"
         for (command, commit), of in by_command.items()
     )

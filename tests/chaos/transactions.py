@@ -25,7 +25,7 @@ class Transactions:
         self._rnd = random.Random(f"transactions-{seed}")
         self._settings = {
             "bootstrap.servers": servers, "transactional.id": name, "compression.type": codec, "linger.ms": 5,
-            "topic.metadata.refresh.interval.ms": 1000, "log_level": 2,
+            "topic.metadata.refresh.interval.ms": 1000, "log_level": 0,
         }  # fmt: skip
         self._producer: Producer | None = None
         self._open = False
