@@ -37,6 +37,7 @@ from app.core.outputs import Output, OutputRole
 from app.core.ports import Engine, Gateway, Record
 from app.core.quota import Quota
 from app.settings import Settings
+from app.settings.sections import Ingest
 from app.topics import CONTROL, EVIDENCE, Existing
 from tables.services import services
 from tables.windows import windows
@@ -87,7 +88,7 @@ def make_host(
 def options_of(settings: Settings, name: AgentName) -> LaneOptions:
     """How often each agent flushes, and whether its sources may be idle."""
     intervals = {
-        "ingest": settings.ingest.flush_s,
+        "ingest": cut_s(settings.ingest),
         "optimize": settings.optimize.checkpoint_s,
         "actuate": OUTCOMES_S,
     }
@@ -95,10 +96,16 @@ def options_of(settings: Settings, name: AgentName) -> LaneOptions:
         settings,
         name,
         flush_interval_s=intervals[name],
+        flush_eagerly=name == "ingest" and 0 < settings.ingest.early_flush_s == cut_s(settings.ingest),
         fetch_gap_s=FACTS_GAP_S if name == "optimize" else 0.0,
         idle_after_s=settings.ingest.idle_s if name == "ingest" else 0.0,
         credentials=faust_credentials(settings.kafka),
     )
+
+
+def cut_s(ingest: Ingest) -> float:
+    """Longest time between two cuts of a source: early partials may be wanted more often than all else."""
+    return min(ingest.flush_s, ingest.early_flush_s or ingest.flush_s)
 
 
 def roles(settings: Settings) -> dict[str, str]:
@@ -137,8 +144,8 @@ def ingest_agent(settings: Settings, existing: Topology, partitions: int) -> Age
             facts_partitions=partitions,
             partition_of=partitioner(partitions),
             start=start.log_start,
-            beat_cuts=max(1, int(BEAT_S / settled.flush_s)),
-            early_cuts=ceil(settled.early_flush_s / settled.flush_s),
+            beat_cuts=max(1, int(BEAT_S / cut_s(settled))),
+            early_cuts=ceil(settled.early_flush_s / cut_s(settled)),
             road=roads.get(topic, ""),
             quota=Quota(settled.quota_per_minute, settled.quota_header) if settled.quota_per_minute else None,
         )

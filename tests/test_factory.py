@@ -139,3 +139,17 @@ def test_every_agent_is_a_group_of_its_own_and_only_ingest_knows_idle_sources():
         "llm-optimizer-ingest", "llm-optimizer-optimize", "llm-optimizer-actuate",
     ]  # fmt: skip
     assert [bool(o.idle_after_s) for o in options.values()] == [True, False, False]
+
+
+def test_early_partials_may_be_wanted_more_often_than_flushes_and_marks():
+    ingest = msgspec.structs.replace(SETTINGS.ingest, flush_s=0.25, early_flush_s=0.05)
+    early = options_of(msgspec.structs.replace(SETTINGS, ingest=ingest), "ingest")
+    usual = options_of(SETTINGS, "ingest")
+    assert (early.flush_interval_s, early.flush_eagerly) == (0.05, True)
+    assert (usual.flush_interval_s, usual.flush_eagerly) == (SETTINGS.ingest.flush_s, False)
+
+
+def test_optimize_reads_every_fact_at_once_but_not_each_by_itself():
+    found = options_of(SETTINGS, "optimize")
+    assert found.fetch_min_bytes == 1
+    assert 0 < found.fetch_gap_s < 0.05

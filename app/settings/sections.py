@@ -67,7 +67,12 @@ class Ingest(Section, frozen=True, kw_only=True):
     ] = 0.25
     early_flush_s: Annotated[
         float,
-        Meta(ge=0, le=60, description="Interval of early partials of open panes, the fast path to guardrails; 0: off."),
+        Meta(
+            ge=0,
+            le=60,
+            description="Longest time between early partials of open panes, the fast path to guardrails; 0: off. Up to "
+            "flush_s they leave right after the last fetch before that.",
+        ),
     ] = 0.0
     idle_s: Annotated[
         float,

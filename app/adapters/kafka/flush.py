@@ -11,33 +11,64 @@ from app.adapters.kafka.options import EXIT_FLUSH
 from app.adapters.kafka.produce import Send
 
 STOP_S = 10.0
+SETTLE_S = 0.003
+"""The batches of one fetch, one of each partition, are folded within this time."""
 
 
 class Pump:
-    """Flushes all engines of a lane together, every ``interval_s``. An idempotent producer tries for ever, so a flush
-    that is not acked within the producer's timeout counts as failed. A failed flush ends the process at once (L9):
-    what was cut is known to nobody else, so this process may neither cut nor commit again.
+    """Flushes all engines of a lane together, every ``interval_s``; ``eager``: after the last fetch before that, so
+    that what was folded waits for no timer.
+
+    An idempotent producer tries for ever, so a flush that is not acked within the producer's timeout counts as failed.
+    A failed flush ends the process at once (L9): what was cut is known to nobody else, so this process may neither cut
+    nor commit again.
     """
 
-    def __init__(self, lane: Lane, send: Send, interval_s: float, on_fatal: Callable[[int, str], NoReturn]) -> None:
+    def __init__(
+        self,
+        lane: Lane,
+        send: Send,
+        interval_s: float,
+        on_fatal: Callable[[int, str], NoReturn],
+        *,
+        eager: bool = False,
+    ) -> None:
         self.records = self.flushes = 0
         self.last_flush_s = 0.0
         self.busy_s = 0.0
         self._lane, self._send, self._interval_s, self._on_fatal = lane, send, interval_s, on_fatal
         self._stopping = asyncio.Event()
+        self._eager = eager
+        self._fetched_s = 0.0
 
     async def run(self) -> None:
         """Flush until ``stop``; never returns before the flush under way is over."""
         while not self._stopping.is_set():
             began = time.monotonic()
             await self._guarded()
-            pause_s = max(self._interval_s / 4, self._interval_s - (time.monotonic() - began))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause_s)
+            due_s = max(time.monotonic() + self._interval_s / 4, began + self._interval_s)
+            if self._eager:
+                await self._last_fetch_before(due_s)
+            else:
+                await _set_by(self._stopping, due_s)
 
     def stop(self) -> None:
         """End after the flush under way."""
         self._stopping.set()
+        self._lane.news.set()
+
+    async def _last_fetch_before(self, due_s: float) -> None:
+        """Return once a fetch is folded and the next, as far off as this one was, would come too late; at the latest
+        at ``due_s``.
+        """
+        news = self._lane.news
+        while await _set_by(news, due_s) and not self._stopping.is_set():
+            await asyncio.sleep(SETTLE_S)
+            news.clear()
+            now_s = time.monotonic()
+            gap_s, self._fetched_s = now_s - self._fetched_s, now_s
+            if now_s + gap_s > due_s:
+                return
 
     async def _guarded(self) -> None:
         try:
@@ -70,3 +101,10 @@ class Pump:
         self.flushes += 1
         self.last_flush_s = time.monotonic()
         self.busy_s += self.last_flush_s - began
+
+
+async def _set_by(event: asyncio.Event, due_s: float) -> bool:
+    """Whether ``event`` is set before ``due_s`` (of the monotonic clock); waits for it until then."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), max(0.0, due_s - time.monotonic()))
+    return event.is_set()

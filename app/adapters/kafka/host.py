@@ -151,7 +151,13 @@ class Host:
             on_fatal=on_fatal,
         )
         self.app = LaneApp(options, self.lane, partitions)
-        self.pump = Pump(self.lane, sender(self._producer, agent.roles), options.flush_interval_s, on_fatal)
+        self.pump = Pump(
+            self.lane,
+            sender(self._producer, agent.roles),
+            options.flush_interval_s,
+            on_fatal,
+            eager=options.flush_eagerly,
+        )
         self._tasks: list[asyncio.Task[None]] = []
         Path(options.state_dir).mkdir(parents=True, exist_ok=True)
         self._register(partitions)

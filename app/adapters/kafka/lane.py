@@ -129,6 +129,8 @@ class Lane:
         self._appended_ms: dict[str, int] = {}
         self._assigned_at: float | None = None
         self._uncut = self._flying = 0
+        self.news = asyncio.Event()
+        """Set by every batch that is folded; whoever waits for it clears it."""
         self._room = asyncio.Event()
         self._room.set()
 
@@ -148,6 +150,7 @@ class Lane:
         if verdict == "fold":
             self.folded += len(batch.values)
             self._uncut += len(batch.values)
+            self.news.set()
             if batch.segments:
                 self._appended_ms[batch.source] = batch.segments[-1][1]
             return engine

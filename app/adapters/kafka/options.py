@@ -45,6 +45,8 @@ class LaneOptions(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout_s: float = 30.0
     commit_interval_s: float = 1.0
     flush_interval_s: float = 0.25
+    flush_eagerly: bool = False
+    """Flush after the last fetch before the interval is over, not when it is over."""
     broker_wait_s: float = 120.0
     """How long to wait for a broker while the state of newly assigned partitions is loaded."""
     idle_after_s: float = 0.0
@@ -67,6 +69,7 @@ def lane_options(
     agent: str,
     *,
     flush_interval_s: float,
+    flush_eagerly: bool = False,
     fetch_gap_s: float = 0.0,
     idle_after_s: float = 0.0,
     credentials: Any = None,
@@ -93,6 +96,7 @@ def lane_options(
         request_timeout_s=kafka.request_timeout_s,
         commit_interval_s=kafka.commit_interval_s,
         flush_interval_s=flush_interval_s,
+        flush_eagerly=flush_eagerly,
         broker_wait_s=kafka.broker_wait_s,
         on_retention_gap=kafka.on_retention_gap,
         idle_after_s=idle_after_s,

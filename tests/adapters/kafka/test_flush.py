@@ -1,13 +1,14 @@
 """The pump: phases in order, every ack awaited, a failure ends the process (rules L8, L9)."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 import pytest
 
-from app.adapters.kafka.flush import Pump
+from app.adapters.kafka.flush import SETTLE_S, Pump
 from app.adapters.kafka.lane import Lane
 from app.adapters.kafka.options import EXIT_FLUSH
 from app.core.ports import Point, Record
@@ -137,3 +138,40 @@ async def test_stop_lets_the_flush_under_way_finish_and_starts_no_other():
     await pumping
     assert engine.point == Point(3, "3")
     assert pump.flushes == 1
+
+
+async def test_an_eager_pump_flushes_after_a_fetch_not_when_the_interval_is_over():
+    lane, _ = await filled()
+    wire = Wire()
+    pump = Pump(lane, wire, 3600.0, ended, eager=True)
+    pumping = asyncio.ensure_future(pump.run())
+    await wire.sends(2)
+    assert lane.admit(batch(3, 6)) is not None
+    await wire.sends(4)
+    pump.stop()
+    await pumping
+    assert pump.flushes == 2
+
+
+async def test_an_eager_pump_waits_for_the_last_fetch_before_the_interval_is_over():
+    lane, _ = await filled()
+    pump = Pump(lane, Wire(), 0.1, ended, eager=True)
+    pump._fetched_s = began = time.monotonic()
+    waiting = asyncio.ensure_future(pump._last_fetch_before(began + 3600))
+    lane.news.set()  # the next, as far off as this one was, is long before that
+    await asyncio.sleep(4 * SETTLE_S)
+    assert not waiting.done()
+    pump._fetched_s -= 3600
+    lane.news.set()
+    await asyncio.wait_for(waiting, 30)
+
+
+async def test_an_eager_pump_flushes_without_any_fetch_too():
+    lane, _ = await filled()
+    wire = Wire()
+    pump = Pump(lane, wire, 0.001, ended, eager=True)
+    pumping = asyncio.ensure_future(pump.run())
+    await wire.sends(6)
+    pump.stop()
+    await pumping
+    assert pump.flushes >= 3
