@@ -10,6 +10,7 @@ import asyncio
 import time
 from typing import Any
 
+from app.adapters.kafka.fetch_codec import quick
 from app.adapters.kafka.options import LaneOptions
 
 
@@ -34,9 +35,10 @@ class Pace:
             await self._gap(node)
         except asyncio.CancelledError:  # as aiokafka does: the partitions are no longer of interest
             return False
+        wait = options.fetch_min_bytes, options.fetch_max_wait_ms
         if (node in self._silent or options.fetch_min_bytes <= 1) and self._all_wanted(assignment):
-            request._min_bytes, request._max_wait_ms = 1, options.fetch_idle_wait_ms
-        found: bool = await self._fetch(assignment, node, request)
+            wait = 1, options.fetch_idle_wait_ms
+        found: bool = await self._fetch(assignment, node, quick(request, *wait))
         (self._silent.discard if found else self._silent.add)(node)
         return found
 
