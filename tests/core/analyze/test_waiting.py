@@ -20,9 +20,9 @@ def looks(service: Service) -> int:
 
 
 def test_panes_wait_until_they_are_enough_together_and_no_answer_is_lost():
-    service = sparse().run(16)  # joined at 8, and at the quarter of an hour
+    service = sparse().run(16)  # joined after 4, 8 and 12 minutes, and at the quarter of an hour
     watched = service.analysis.watched[0]
-    assert looks(service) == 2
+    assert looks(service) == 4
     assert watched.performance.latency.detector.normal.reference.n == 15 * 4
     assert watched.waits is not None
     assert watched.waits.cell.n == 4
