@@ -13,6 +13,16 @@ def session_cpu_s(session: int) -> float:
     return sum(sum(map(int, fields[11:15])) for _, fields in _members(session)) / _TICKS
 
 
+def session_cpu_by(session: int) -> dict[str, float]:
+    """User and system seconds by process of the session, named by the last word of its command."""
+    found: dict[str, float] = {}
+    for pid, fields in _members(session):
+        command = _text(_PROC / str(pid) / "cmdline").replace("\0", " ").split()
+        name = command[-1].rpartition(".")[2] if command else "ended"
+        found[name] = found.get(name, 0.0) + sum(map(int, fields[11:13])) / _TICKS
+    return found
+
+
 def session_rss_mb(session: int, *, peak: bool = True) -> dict[str, float]:
     """Resident memory by process (``pid name``), MiB; ``peak``: the largest so far, else now."""
     wanted = "VmHWM:" if peak else "VmRSS:"

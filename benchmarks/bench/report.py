@@ -157,7 +157,17 @@ def table(figures: Figures, case: str, names: Sequence[str]) -> str:
         "with a free core | peak RSS, MB | after a crash |\n|---|---|---|---|---|---|---|---|---|\n"
     )
     notes = "".join(f"\n\nNot right: {run.engine}: {run.verdict} {run.note}" for run in wrong)
-    return head + "\n".join(text for _, text in sorted(rows)) + notes
+    return head + "\n".join(text for _, text in sorted(rows)) + _parts(ours) + notes
+
+
+def _parts(ours: Sequence[Run]) -> str:
+    """What each process of ours took, of the run with the least."""
+    least = min(ours, key=lambda run: run.cpu_us, default=None)
+    if least is None or not least.parts_us:
+        return ""
+    named = {"peers_adapter": "ingest"}
+    parts = ", ".join(f"{named.get(name, name)} {us:.2f}" for name, us in sorted(least.parts_us.items()))
+    return f"\n\nOf ours, us CPU an event by process, its start (imports, joining its group) included: {parts}."
 
 
 def _row(label: str, runs: Sequence[Run], ours: Sequence[Run], durable: str) -> str:

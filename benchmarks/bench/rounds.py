@@ -16,7 +16,13 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPar
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks.bench.engines import ROOT, Engine, filled_in, scripts
-from benchmarks.bench.measure import busiest_thread_s, machine_busy_s, session_cpu_s, session_rss_mb
+from benchmarks.bench.measure import (
+    busiest_thread_s,
+    machine_busy_s,
+    session_cpu_by,
+    session_cpu_s,
+    session_rss_mb,
+)
 from benchmarks.bench.topic import Filled
 from benchmarks.bench.verdict import Verdict, Written, judge, read
 
@@ -25,7 +31,9 @@ GRACE_S = 10
 
 
 class Run(msgspec.Struct, frozen=True):
-    """What one run used. ``waited_s``: the busiest thread runnable without a core; ``others``: cores others used."""
+    """What one run used. ``waited_s``: the busiest thread runnable without a core; ``others``: cores others used;
+    ``parts_us``: CPU an event of each process, its start included.
+    """
 
     engine: str
     case: str
@@ -37,6 +45,7 @@ class Run(msgspec.Struct, frozen=True):
     others: float
     verdict: Verdict
     note: str = ""
+    parts_us: dict[str, float] = {}
 
     @property
     def per_s(self) -> float:
@@ -103,6 +112,7 @@ def _run(engine: Engine, case: Case, kafka: str, peers: Path, name: str, folder:
     try:
         values, waited_before_s, stopped_s = _watch(worker, case, kafka, f"{name}-out", mark, limit_s)
         cpu_s, rss, waited_s = session_cpu_s(worker.pid), session_rss_mb(worker.pid), busiest_thread_s(worker.pid)[1]
+        parts = session_cpu_by(worker.pid)
         others = (machine_busy_s() - busy_s - cpu_s) / (time.time() - began_s)
         ended = worker.poll()
     finally:
@@ -122,6 +132,7 @@ def _run(engine: Engine, case: Case, kafka: str, peers: Path, name: str, folder:
         others,
         judge(values, case.filled, case.sizes_s),
         f"ended with {ended}: {''.join(tail)}"[:200] if ended is not None else "",
+        {name: spent_s / events * 1e6 for name, spent_s in parts.items()},
     )
 
 
