@@ -44,7 +44,7 @@ class Site:
         until(lambda: requests.get(f"{self.url}/ready", timeout=30).status_code == 200, 120, "it did not catch up")
 
     def get(self, path: str) -> Any:
-        answer = requests.get(f"{self.url}/api/v1{path}", headers={"X-API-Key": self.keys["boss"]}, timeout=10)
+        answer = requests.get(f"{self.url}/api/v1{path}", headers={"X-API-Key": self.keys["boss"]}, timeout=60)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -53,6 +53,14 @@ class Site:
         topics = self.deployment.settings.topics
         told = read(self.deployment.settings.kafka.bootstrap_servers, topics.commands)
         return [command for message in told if (command := parse(message.value or b"")).command == verb]
+
+    def ordered(self, page: Any, verb: str) -> Any:
+        """The one command of that name, once it lies there; ``page`` has said what became of it."""
+        page.locator(".toast").last.wait_for()
+        said = page.locator(".toast").all_inner_texts()
+        until(lambda: bool(self.on_topic(verb)), 120, f"no {verb} on the topic; the page said {said}")
+        (order,) = self.on_topic(verb)
+        return order
 
 
 @pytest.fixture(scope="module")
@@ -188,8 +196,7 @@ def test_freeze_says_what_it_will_do_and_reaches_the_command_log(page: Any, site
     dialog.get_by_label("Hold the split").check()
     dialog.get_by_label("Reason").fill("a sale")
     dialog.get_by_role("button", name="Freeze chat").click()
-    page.locator(".toast").last.wait_for()
-    (order,) = site.on_topic("freeze")  # that of the first dialog was never sent
+    order = site.ordered(page, "freeze")  # that of the first dialog was never sent
     assert (order.service, order.actor, order.reason, order.args.hold) == ("chat", "key:boss", "a sale", True)
     assert page.url.endswith("#/service/chat")  # and nothing of the key is in it
 
@@ -200,8 +207,7 @@ def test_a_proposal_is_approved_by_the_one_who_was_shown_it(page: Any, site: Sit
     assert page.locator(".proposal").inner_text().startswith("Proposed:")
     page.get_by_role("button", name="Approve").click()
     page.get_by_role("dialog").get_by_role("button", name="Approve ask").click()
-    page.locator(".toast").last.wait_for()
-    (order,) = site.on_topic("approve")
+    order = site.ordered(page, "approve")
     assert (order.service, order.args.decision_id) == ("ask", proposed)
 
 
