@@ -60,10 +60,12 @@ class Follower:
         while True:
             try:
                 _, end = self._asked.get_watermark_offsets(place, ANSWER_S)
-            except KafkaException:  # its leader is away
+            except KafkaException:  # its leader is away, or the client has forgotten the topic, as old ones do
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(IDLE_S)
+                self._asked.close()
+                self._asked = Consumer(self._client)
             else:
                 return int(end)
 
