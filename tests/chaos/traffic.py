@@ -144,7 +144,7 @@ class Sender:
 
     def settle(self) -> None:
         """Wait until everything is acked."""
-        self._transactions.end()
+        self._transactions.settle()
         left = self._producer.flush(240)
         if left:
             raise RuntimeError(f"{left} records were not acked in 240 s")

@@ -28,7 +28,7 @@ class Transactions:
             "topic.metadata.refresh.interval.ms": 1000, "log_level": 0,
         }  # fmt: skip
         self._producer: Producer | None = None
-        self._open = False
+        self._open = self._begun = False
         self._ends = 0.0
         self.committed = self.rolled_back = 0
 
@@ -38,6 +38,7 @@ class Transactions:
         if producer is None:
             return
         if not self._open:
+            self._begun = True
             self._open = _done(lambda _: producer.begin_transaction())
             self._ends = time.monotonic() + (LONG_S if self._rnd.random() < LONG else SHORT_S)
         sent = self._open and _done(lambda _: _produce(producer, topic, value, partition))
@@ -56,6 +57,12 @@ class Transactions:
         else:
             self._producer = None
         self._open = False
+
+    def settle(self) -> None:
+        """End what is open, for certain: one that nobody knows the end of would hide what lies behind it for a minute."""
+        self.end()
+        if self._begun and self._producer is None:
+            self._new()
 
     def _new(self) -> Producer | None:
         """One of the same id: what the one before has left open is rolled back by this."""
