@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.e2e.harness.broker import Broker
@@ -71,6 +71,20 @@ def test_each_look_has_all_that_came_before_it(kafka: Broker, topic: str):
     for count in (7, 0, 400, 1):
         _send(kafka, topic, count)
         assert len(list(follower.new())) == count
+    follower.close()
+
+
+def test_a_client_that_has_forgotten_the_topic_is_replaced(kafka: Broker, topic: str, monkeypatch: pytest.MonkeyPatch):
+    class Forgetful:
+        def get_watermark_offsets(self, *_: object) -> None:
+            raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
+
+        def close(self) -> None: ...
+
+    follower = Follower(kafka.address, topic)
+    _send(kafka, topic, 5)
+    monkeypatch.setattr(follower, "_asked", Forgetful())
+    assert len(list(follower.new())) == 5
     follower.close()
 
 

@@ -29,11 +29,13 @@ class Follower:
     """Reads all partitions of a topic from the start; ``new`` gives what has come since the last call."""
 
     def __init__(self, address: str, topic: str) -> None:
-        client = {"bootstrap.servers": address, "group.id": "e2e-reader", "enable.auto.commit": False, "log_level": 2}
-        self._consumer = Consumer({**client, "enable.partition.eof": True})
+        self._client = {
+            "bootstrap.servers": address, "group.id": "e2e-reader", "enable.auto.commit": False, "log_level": 2,
+        }  # fmt: skip
+        self._consumer = Consumer({**self._client, "enable.partition.eof": True})
         self._asked = Consumer(
-            client
-        )  # answers of a broker come in order: behind a fetch that waits they take its time
+            self._client
+        )  # answers of a broker come in order: behind a fetch that waits they are late
         partitions = self._consumer.list_topics(topic, 10).topics[topic].partitions
         self._at = {TopicPartition(topic, p): 0 for p in partitions}
         self._places = {p.partition: p for p in self._at}
