@@ -3,8 +3,6 @@
 Source: CloudEvents 1.0.2, Kafka protocol binding (sections 3.2 and 3.3) and JSON event format (section 3).
 """
 
-from functools import lru_cache
-
 import msgspec
 
 from app.core.events import RESPONSE_COMPLETED, SPECVERSION, Response, ResponseEvent, rfc3339
@@ -18,8 +16,6 @@ STRUCTURED = (("content-type", b"application/cloudevents+json"),)
 
 _SPECVERSION = ("ce_specversion", SPECVERSION.encode())
 _CONTENT_TYPE = ("content-type", JSON.encode())
-_rfc3339 = lru_cache(maxsize=4_096)(rfc3339)
-"""A minute's outputs all say the same time."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -34,7 +30,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 def encode_output(output: Output, source: str = OPTIMIZE) -> Record:
     """The record of ``output``; equal outputs give equal bytes."""
-    headers = _binary(output.type, source, output.id, output.service, _rfc3339(output.time_s))
+    headers = _binary(output.type, source, output.id, output.service, rfc3339(output.time_s))
     return Record(output.role, output.service.encode(), output.data, headers=headers)
 
 
