@@ -4,6 +4,7 @@
 and prices what came without a cost; both may change with the document, so they are applied here and never at ingest.
 """
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -17,6 +18,7 @@ from app.core.sketch import Histogram, merge_into
 PANE_S = 60
 
 K = TypeVar("K", CellKey, tuple[str, str])
+V = TypeVar("V")
 
 
 class Minute(msgspec.Struct):
@@ -67,9 +69,9 @@ def merge_parts(number: int, parts: dict[str, Partial], *, complete: bool) -> Ra
         partial = parts[source]
         add_late(pane.late, partial.late)
         for counted in partial.cells:
-            _add(pane.cells, own, counted.key, counted.cell)
+            _add_cell(pane.cells, own, counted.key, counted.cell)
         for h in partial.histograms:
-            _merge(pane.histograms, mixed, (h.arm, h.segment), h.histogram)
+            _add_histogram(pane.histograms, mixed, (h.arm, h.segment), h.histogram)
     return pane
 
 
@@ -86,39 +88,35 @@ def orient(document: ServiceDocument, raw: RawPane) -> ClosedPane:
             book = book or PriceBook(document)
             cell = _priced(cell, book.of_arm(key.arm, raw.start_s))
         segment = segment_of(document, key.segment)
-        _add(pane.cells, own, CellKey(key.arm, segment, key.slice, key.version), cell)
+        _add_cell(pane.cells, own, CellKey(key.arm, segment, key.slice, key.version), cell)
         if key.slice != "shadow":
-            _add(served, whole, (key.arm, segment), cell)
+            _add_cell(served, whole, (key.arm, segment), cell)
     histograms: dict[tuple[str, str], Histogram] = {}
     mixed: set[tuple[str, str]] = set()
     for (arm, parts), histogram in sorted(raw.histograms.items()):
-        _merge(histograms, mixed, (arm, segment_of(document, parts)), histogram)
+        _add_histogram(histograms, mixed, (arm, segment_of(document, parts)), histogram)
     pane.arms = {where: Summary(cell, histograms.get(where) or {}) for where, cell in served.items()}
     return pane
 
 
-def _add(cells: dict[K, Cell], own: set[K], key: K, cell: Cell) -> None:
-    """Add without changing what was given: one cell alone is itself, and the sum of several is our ``own``."""
-    known = cells.get(key)
+def _add(found: dict[K, V], own: set[K], key: K, given: V, copy: Callable[[V], V], add: Callable[[V, V], None]) -> None:
+    """Add without changing what was given: one alone is itself, and the sum of several is our ``own``."""
+    known = found.get(key)
     if known is None:
-        cells[key] = cell
+        found[key] = given
         return
     if key not in own:
-        known = cells[key] = copy_cell(known)
+        known = found[key] = copy(known)
         own.add(key)
-    add_cell(known, cell)
+    add(known, given)
 
 
-def _merge(histograms: dict[K, Histogram], own: set[K], key: K, histogram: Histogram) -> None:
-    """As ``_add``."""
-    known = histograms.get(key)
-    if known is None:
-        histograms[key] = histogram
-        return
-    if key not in own:
-        known = histograms[key] = known.copy()
-        own.add(key)
-    merge_into(known, histogram)
+def _add_cell(cells: dict[K, Cell], own: set[K], key: K, cell: Cell) -> None:
+    _add(cells, own, key, cell, copy_cell, add_cell)
+
+
+def _add_histogram(histograms: dict[K, Histogram], own: set[K], key: K, histogram: Histogram) -> None:
+    _add(histograms, own, key, histogram, dict.copy, merge_into)
 
 
 def _priced(cell: Cell, price: TokenPrice | None) -> Cell:
