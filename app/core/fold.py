@@ -105,10 +105,10 @@ class Fold:
         self._topology = topology
         self._partitions = facts_partitions
         self._partition_of = partition_of
-        self._runs = Runs(early=early_cuts > 0)
         self._evidence = evidence
         self._road: Road = road
         self._early = early_cuts > 0
+        self._runs = Runs(early=self._early)
         self._early_cuts = early_cuts
         self._beat_cuts = beat_cuts
         marks = _decode_marks(point.metadata) if point and point.metadata else Marks(sent=start)

@@ -5,17 +5,16 @@ that C cannot read has no layout, and is read in Python.
 """
 
 from collections.abc import Iterable
-from math import inf, log
+from math import inf
 
 from msgspec import inspect as types
 from msgspec.structs import fields
 
-from app.core import sketch
 from app.core.cell import CUT_OFF
 from app.core.events import SPECVERSION, Response, ResponseEvent, SegmentParts
 from app.core.native import Layout, compiled
 from app.core.ports import Usual
-from app.core.usual import key_fields
+from app.core.usual import SKETCH, key_fields
 
 Path = tuple[str, ...]
 Kind = tuple[str, float, float, bool, tuple[str, ...]]
@@ -24,7 +23,6 @@ Entry = tuple[str, str, str, float, float, bool, bool, tuple[str, ...], int]
 
 _EXACT = 2.0**53
 """Whole numbers up to here are doubles, and can be bounds."""
-_CONSTANTS = (sketch.FLOOR, 1 / log(sketch.GAMMA), log(sketch.FLOOR), sketch.bucket(0.0))
 _GROUP: Kind = ("group", 0.0, 0.0, False, ())
 
 
@@ -38,19 +36,18 @@ def layout_of(usual: Usual) -> Layout | None:
         return None
     try:
         levels = _levels(usual.type, usual.paths)
-        return Layout(levels, key_fields(field for _, field in usual.paths), tuple(sorted(CUT_OFF)), *_CONSTANTS)
+        return Layout(levels, key_fields(field for _, field in usual.paths), tuple(sorted(CUT_OFF)), *SKETCH)
     except (_NoLayoutError, ValueError):
         return None
 
 
 def _levels(type_: str, paths: Iterable[tuple[Path, str]]) -> tuple[tuple[Entry, ...], ...]:
     """The objects of an event, its own first; groups refer to those behind them by index."""
-    envelope = _kinds(ResponseEvent)
     levels: list[tuple[Entry, ...]] = [()]
     root = [
         _entry("specversion", "specversion", ("choice", 0.0, 0.0, False, (SPECVERSION,)), required=True),
         _entry("type", "type", ("choice", 0.0, 0.0, False, (type_,)), required=True),
-        *(_entry(name, name, envelope[name], required=name != "time") for name in ("id", "source", "time")),
+        *(_entry(name, name, _ENVELOPE[name], required=name != "time") for name in ("id", "source", "time")),
         _entry("data", "data", _GROUP, required=True, level=_add_level(levels, dict(paths))),
     ]
     levels[0] = tuple(root)
@@ -133,5 +130,6 @@ def _is_bounded(least: float | None, greatest: float | None) -> bool:
     return least is not None and greatest is not None and 0 <= least <= greatest <= _EXACT
 
 
+_ENVELOPE = _kinds(ResponseEvent)
 _MEANS = _kinds(Response) | {f"segment.{name}": kind for name, kind in _kinds(SegmentParts).items()}
 _REQUIRED = frozenset(field.name for field in fields(Response) if field.required)
