@@ -20,6 +20,7 @@ from app.core.cell import (
     add_cell_without_groups,
     add_late,
     copy_without_groups,
+    without_groups,
 )
 from app.core.events import rfc3339
 from app.core.ids import stable_id
@@ -139,9 +140,7 @@ def _joined(window: Window, more: Window) -> Window:
 def _arms_of(pane: ClosedPane) -> list[ArmSums]:
     """The sums of a pane, its cells shared. Slices where an (arm, segment) has more than its main one."""
     arms = {
-        (arm, segment): ArmSums(
-            arm, segment, copy_without_groups(summary.cell) if summary.cell.groups else summary.cell, summary.histogram
-        )
+        (arm, segment): ArmSums(arm, segment, without_groups(summary.cell), summary.histogram)
         for (arm, segment), summary in pane.arms.items()
     }
     for pair in {(key.arm, key.segment) for key in pane.cells if key.slice != "main"}:

@@ -10,7 +10,7 @@ change in silence do not wait (``analyze.drift``), nor does what the service is 
 
 import msgspec
 
-from app.core.cell import Cell, Summary, add_cell_without_groups, copy_without_groups
+from app.core.cell import Cell, Summary, add_cell_without_groups, copy_without_groups, without_groups
 from app.core.sketch import Histogram, merge_into
 
 LEAST_N = 16
@@ -31,8 +31,7 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True):
 def joined(waits: Waiting | None, summary: Summary) -> Waiting:
     """``waits`` with one more pane; neither is changed."""
     if waits is None:
-        cell = copy_without_groups(summary.cell) if summary.cell.groups else summary.cell
-        return Waiting(cell, summary.histogram)
+        return Waiting(without_groups(summary.cell), summary.histogram)
     cell, histogram = copy_without_groups(waits.cell), waits.histogram.copy()
     add_cell_without_groups(cell, summary.cell)
     merge_into(histogram, summary.histogram)
