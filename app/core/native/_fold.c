@@ -194,17 +194,10 @@ add_grouped(Sums *cell, const Answer *answer, double log_latency, double cost)
     Group *group = group_of(cell, answer->values[SESSION_GROUP].whole);
     if (group == NULL)
         return -1;
-    group->n++;
-    group->errors += is_failed(answer);
-    group->log_latency += log_latency;
-    group->cost += cost;
-    group->input += WHOLE_OF(answer, INPUT);
-    group->output += WHOLE_OF(answer, OUTPUT);
-    group->cached += WHOLE_OF(answer, CACHED);
-    if (GIVEN(answer, QUALITY)) {
-        group->scores++;
-        group->quality += answer->values[QUALITY].number;
-    }
+    group_add(group, is_failed(answer), log_latency, cost, WHOLE_OF(answer, INPUT), WHOLE_OF(answer, OUTPUT),
+              WHOLE_OF(answer, CACHED));
+    if (GIVEN(answer, QUALITY))
+        group_score(group, answer->values[QUALITY].number);
     return 0;
 }
 

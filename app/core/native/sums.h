@@ -204,6 +204,25 @@ group_of(Sums *self, long long number)
     return group;
 }
 
+static inline void
+group_score(Group *group, double quality)
+{
+    group->scores++;
+    group->quality += quality;
+}
+
+static inline void
+group_add(Group *group, int failed, double log_latency, double cost, int64_t input, int64_t output, int64_t cached)
+{
+    group->n++;
+    group->errors += failed;
+    group->log_latency += log_latency;
+    group->cost += cost;
+    group->input += input;
+    group->output += output;
+    group->cached += cached;
+}
+
 static PyObject *
 sums_add_grouped(Sums *self, PyObject *args)
 {
@@ -217,15 +236,9 @@ sums_add_grouped(Sums *self, PyObject *args)
     Group *group = score == -1.0 && PyErr_Occurred() ? NULL : group_of(self, number);
     if (group == NULL)
         return NULL;
-    group->n++;
-    group->errors += strcmp(status, "ok") != 0;
-    group->log_latency += log_latency;
-    group->cost += cost;
-    group->input += input;
-    group->output += output;
-    group->cached += cached;
-    group->scores += quality != Py_None;
-    group->quality += score;
+    group_add(group, strcmp(status, "ok") != 0, log_latency, cost, input, output, cached);
+    if (quality != Py_None)
+        group_score(group, score);
     Py_RETURN_NONE;
 }
 
@@ -239,8 +252,7 @@ sums_score_grouped(Sums *self, PyObject *args)
     Group *group = group_of(self, number);
     if (group == NULL)
         return NULL;
-    group->scores++;
-    group->quality += quality;
+    group_score(group, quality);
     Py_RETURN_NONE;
 }
 
