@@ -8,7 +8,6 @@ from typing import Any, Literal, NoReturn, get_args
 
 import aiohttp
 import msgspec
-from aiokafka.partitioner import murmur2
 
 from agents.actuate import Mirror, actuate
 from agents.ingest import fold_of, ingest
@@ -28,6 +27,7 @@ from app.adapters.kafka.connection import aiokafka_connection, faust_credentials
 from app.adapters.kafka.host import Agent, Host, fold_each
 from app.adapters.kafka.lane import Start
 from app.adapters.kafka.options import EXIT_REGISTRY, LaneOptions, lane_options
+from app.adapters.kafka.produce import Hashes
 from app.adapters.kafka.tee import Tee
 from app.adapters.telemetry.metric import Reading
 from app.core.actuator import OFFERED_S, Actuator, Rules
@@ -45,8 +45,8 @@ from tables.windows import windows
 AgentName = Literal["ingest", "optimize", "actuate"]
 AGENTS: tuple[AgentName, ...] = get_args(AgentName)
 
-MAX_KNOWN = 100_000
-"""Services whose partition is remembered rather than computed."""
+MAX_MIRRORED = 100_000
+"""Services whose newest split a process that offers splits holds."""
 BEAT_S = 1.0
 """Longest time between two marks of a source: what tells a source that is silent from one that is gone (rule I4)."""
 
@@ -155,17 +155,8 @@ def ingest_agent(settings: Settings, existing: Topology, partitions: int) -> Age
 
 def partitioner(partitions: int) -> Callable[[str], int]:
     """Kafka's default partitioner for a service's name, so producers of control events agree with it."""
-    known: dict[str, int] = {}
-
-    def partition_of(service: str) -> int:
-        found = known.get(service)
-        if found is None:
-            if len(known) >= MAX_KNOWN:
-                known.clear()
-            found = known[service] = (murmur2(service.encode()) & 0x7FFFFFFF) % partitions
-        return found
-
-    return partition_of
+    hashes = Hashes()
+    return lambda service: hashes.of(service.encode()) % partitions
 
 
 # ---- optimize ------------------------------------------------------------------------------------------------------
@@ -258,7 +249,7 @@ def actuate_agent(settings: Settings, gateway: Gateway | None, desired: DesiredS
         capabilities=tuple(sorted(gateway.capabilities)) if gateway is not None else (),
         offered_s=LOOK_S if settings.gateway.kind == "mlflow" else OFFERED_S,
     )
-    mirror = Mirror(desired, freezes, MAX_KNOWN) if desired is not None else None
+    mirror = Mirror(desired, freezes, MAX_MIRRORED) if desired is not None else None
 
     async def tick(engines: Collection[Engine]) -> None:
         if mirror is not None:

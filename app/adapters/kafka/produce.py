@@ -64,12 +64,16 @@ class Hashes:
         if record.key is None:
             self._turn += 1
             return self._turn % count
-        found = self._known.get(record.key)
+        return self.of(record.key) % count
+
+    def of(self, key: bytes) -> int:
+        """The hash of ``key``, 31 bits."""
+        found = self._known.get(key)
         if found is None:
             if len(self._known) >= MAX_KEYS:
                 self._known.clear()
-            found = self._known[record.key] = murmur2(record.key) & 0x7FFFFFFF
-        return found % count
+            found = self._known[key] = murmur2(key) & 0x7FFFFFFF
+        return found
 
 
 def _added(batch: Any, record: Record) -> bool:
