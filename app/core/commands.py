@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from app.core.document import EVERYWHERE, DocumentError, Mode, ServiceDocument, from_object, to_object
 from app.core.events import Name
+from app.core.resolved import resolved
 
 COMMAND = "io.llm-platform.optimizer.command"
 """CloudEvents type of every command."""
@@ -147,6 +148,8 @@ _ARGS: dict[
     **dict.fromkeys(("approve", "reject", "promote", "abort", "rollback"), About),
     **dict.fromkeys(("optimize-now", "pause", "resume", "rebaseline"), Nothing),
 }
+for _kind in _ARGS.values():
+    resolved(_kind)  # they are read in several threads at once
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from app.core.levers.made_arm import Made
 from app.core.off_policy import OffPolicy
 from app.core.profile import Profile
 from app.core.queue import Experiment
+from app.core.resolved import resolved
 from app.core.row import Rest, Row
 from app.core.trial import Trial
 
@@ -24,6 +25,7 @@ KEY = "inputs"
 """Name in the evidence of a decision."""
 
 
+@resolved
 class Inputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The fields of the row that the rules read, as they were at ``now_s`` (event time); ``trial`` None: they looked
     for a change.

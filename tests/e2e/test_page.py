@@ -23,6 +23,12 @@ WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] : [...do
   .filter(e => !e.closest(".scroll, svg") && Math.max(e.getBoundingClientRect().right, e.scrollWidth) > innerWidth)
   .map(e => e.outerHTML.slice(0, 120))"""
 """What sticks out of the page."""
+LAST_ROW = """table => {
+  const texts = (cells) => [...cells].slice(1).map((cell) => cell.innerText);
+  const cells = texts(table.querySelector("tbody tr:last-child").children);
+  return texts(table.querySelectorAll("thead th")).map((name, index) => [name, cells[index]]);
+}"""
+"""Names of columns and cells of the newest row, as pairs, read in one go: the page may draw itself anew."""
 
 
 class Site:
@@ -150,9 +156,9 @@ def test_the_charts_hold_the_numbers_of_the_answers(page: Any, site: Site) -> No
     drawn = page.locator("#shares .layer").evaluate_all("layers => layers.map(layer => layer.dataset.arm)")
     assert sorted(drawn) == [arm["arm"] for arm in series["arms"]]
     page.locator("#cost summary", has_text="as a table").click()
-    cells = page.locator("#cost tbody tr").last.locator("td").all_inner_texts()
+    page.locator("#cost tbody tr").last.wait_for()  # made when the part is unfolded, a moment after the click
     newest = {arm["arm"]: arm["cost_usd_per_1000"][-1] for arm in series["arms"]}
-    told = dict(zip(page.locator("#cost thead th").all_inner_texts()[1:], cells, strict=True))
+    told = dict(page.locator("#cost table").evaluate(LAST_ROW))
     for arm, point in newest.items():
         expected = "\u2013" if point is None else f"${point['mean']:.2f}"
         assert told[arm].startswith(expected), (arm, told)
@@ -166,7 +172,7 @@ def test_the_open_trial_the_budget_and_the_log_are_shown(page: Any, site: Site) 
     assert f"{trial['arm']} against {trial['control_arm']}: open since" in page.locator("#trial .lead").inner_text()
     assert (page.locator("#trial .step.now .share").text_content() or "").endswith(f"{round(100 * trial['share'])} %")
     spent = site.get("/services/chat/budget")
-    assert "of $50.00 a day" in page.locator("#budget").inner_text()
+    page.locator("#budget").get_by_text("of $50.00 a day").first.wait_for()
     assert spent["budget"]["day_usd"] == 50.0
     told = site.get("/decisions?service=chat&limit=150")["decisions"]
     ids = {event["decision_id"] for event in told if event["status"] in {"proposed", "decided", "refused"}}

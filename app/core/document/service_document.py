@@ -15,12 +15,14 @@ from app.core.document.request_limits import Limits
 from app.core.document.strategy import StrategyPlan
 from app.core.document.thresholds import Slo, Thresholds
 from app.core.document.trial_plan import TrialPlan
+from app.core.resolved import resolved
 
 Mode = Literal["observe", "recommend", "approve", "auto"]
 ServiceName = Annotated[str, Meta(pattern=r"^[^\s*\x00-\x1f][^\x00-\x1f]{0,199}$")]
 Text = Annotated[str, Meta(max_length=200)]
 
 
+@resolved
 class ServiceDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One service. Made by ``parse_toml``, ``from_json`` or ``default_document``, which also check it across fields."""
 
