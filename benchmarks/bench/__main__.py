@@ -34,6 +34,7 @@ Shape = tuple[int, int, int, int, int]
 class Plan(msgspec.Struct, frozen=True):
     """How much is measured. ``limit_s``: what has no bar of its own is left out, by name, when time runs out.
     ``slow_rounds``: of engines that get ``SLOW`` of the events, or less: they take long and are far from any bar.
+    ``window_rounds``: of one window size and of four, in turn, on all events: the bar between them is narrow.
     """
 
     limit_s: float
@@ -42,6 +43,7 @@ class Plan(msgspec.Struct, frozen=True):
     rounds: int
     slow_rounds: int
     growth_rounds: int
+    window_rounds: int
     live_s: float
     latency_s: float
     partitions: tuple[int, ...]
@@ -50,8 +52,8 @@ class Plan(msgspec.Struct, frozen=True):
 
 GROWING: tuple[Shape, ...] = tuple((20, arms, segments, 60_000, 3) for arms, segments in ((1, 1), (10, 1), (10, 5)))
 LARGE: Shape = (1_000, 10, 5, 300_000, 2)
-SMALL = Plan(600.0, 2_000_000, 400_000, 2, 1, 1, 30.0, 20.0, (16, 64), (*GROWING, LARGE))
-FULL = Plan(7200.0, 4_000_000, 1_000_000, 5, 5, 3, 180.0, 60.0, (16, 64), (*GROWING, LARGE))
+SMALL = Plan(600.0, 2_000_000, 400_000, 2, 1, 1, 3, 30.0, 20.0, (16, 64), (*GROWING, LARGE))
+FULL = Plan(7200.0, 4_000_000, 1_000_000, 5, 5, 3, 5, 180.0, 60.0, (16, 64), (*GROWING, LARGE))
 SIZE_S = 180.0
 SLOW = 0.1
 ROUNDS_SHARE, GROWTH_SHARE = 0.45, 0.6
@@ -182,12 +184,16 @@ def _prepared(figures: Figures, engine: Engine, peers: Path) -> bool:
 
 def _growth(figures: Figures, plan: Plan, clock: Clock, kafka: str) -> None:
     answers, events = BENCH / "answers", plan.growth_events
-    base = fill(kafka, answers, events, 160, 4)
-    one, four = {"OURS_WINDOWS": "60"}, (60, 300, 900, 3600)
+    measure = partial(_measured, figures, kafka)
+    whole = fill(kafka, answers, plan.events, 160, 4)
+    windows = [
+        Case("1 window size kept", whole, env={"OURS_WINDOWS": "60"}),
+        Case("4 window sizes", whole, (60, 300, 900, 3600)),
+    ]
+    for number in range(plan.window_rounds):
+        measure(windows if number % 2 == 0 else windows[::-1], number)
     cases = [
-        Case("160 keys", base),
-        Case("1 window size kept", base, env=one),
-        Case("4 window sizes", base, four),
+        Case("160 keys", fill(kafka, answers, events, 160, 4)),
         Case("16,000 keys", fill(kafka, answers, events, 16_000, 4)),
     ]
     cases += [
@@ -196,8 +202,12 @@ def _growth(figures: Figures, plan: Plan, clock: Clock, kafka: str) -> None:
         if clock.room(figures, f"{n} partitions", GROWTH_SHARE)
     ]
     for number in range(plan.growth_rounds):
-        for case in cases:
-            _or_why(figures, f"{case.name}, round {number + 1}", partial(_one, figures, OURS, case, kafka, OWN_PEERS))
+        measure(cases, number)
+
+
+def _measured(figures: Figures, kafka: str, cases: list[Case], number: int) -> None:
+    for case in cases:
+        _or_why(figures, f"{case.name}, round {number + 1}", partial(_one, figures, OURS, case, kafka, OWN_PEERS))
 
 
 def _one(figures: Figures, engine: Engine, case: Case, kafka: str, peers: Path) -> None:
