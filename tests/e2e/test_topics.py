@@ -41,3 +41,15 @@ def test_a_wrong_clock_and_too_small_changelogs_are_mended_on_a_real_cluster(rea
     found = admin.describe([settings.topics.responses, settings.topics.services])
     assert found[settings.topics.responses].config["message.timestamp.type"] == "LogAppendTime"
     assert differences(settings, admin) == []
+
+
+def test_a_topic_that_only_one_broker_knows_yet_is_one_that_is_not_there(real: Broker, monkeypatch: pytest.MonkeyPatch):
+    settings = own(real, "topics-learned")
+    admin = KafkaAdmin(settings)
+    apply(settings, admin)
+    known = admin._metadata()
+    known.topics["topics-learned.tomorrow"] = known.topics[settings.topics.facts]  # its configuration cannot be had
+    monkeypatch.setattr(admin, "_metadata", lambda: known)
+    found = admin.describe([settings.topics.facts, "topics-learned.tomorrow"])
+    assert list(found) == [settings.topics.facts]
+    assert found[settings.topics.facts].config["cleanup.policy"]

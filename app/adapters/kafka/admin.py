@@ -21,6 +21,8 @@ from app.topics import Difference, Existing, Topic, declared, plan
 
 MOCK_CLUSTER = "mockCluster"
 """How librdkafka's mock cluster begins its cluster id."""
+NOT_YET = "UNKNOWN_TOPIC_OR_PART"
+"""What a broker says of a topic that another one has shown: brokers learn of a new topic one after the other."""
 
 
 class AdminError(RuntimeError):
@@ -57,12 +59,14 @@ class KafkaAdmin:
         return str(self._metadata().cluster_id)
 
     def describe(self, names: Iterable[str]) -> dict[str, Existing]:
-        """Those of ``names`` that exist. The mock cluster knows no configuration: there it is empty."""
+        """Those of ``names`` that exist, for every broker asked. The mock cluster knows no configuration: there it is
+        empty.
+        """
         metadata = self._metadata()
         counts = {name: len(metadata.topics[name].partitions) for name in names if name in metadata.topics}
         mock = self._mock or str(metadata.cluster_id).startswith(MOCK_CLUSTER)
-        configs = {} if mock else self._configs(counts)
-        return {name: Existing(count, configs.get(name, {})) for name, count in counts.items()}
+        configs: dict[str, dict[str, str]] = {name: {} for name in counts} if mock else self._configs(counts)
+        return {name: Existing(count, configs[name]) for name, count in counts.items() if name in configs}
 
     def create(self, topics: Sequence[Topic]) -> None:
         """Make the topics; one that exists by now is fine. On the mock cluster asking for a topic makes it."""
@@ -104,6 +108,8 @@ class KafkaAdmin:
             try:
                 entries = future.result()
             except KafkaException as error:
+                if error.args[0].name() == NOT_YET:
+                    continue
                 raise AdminError(f"cannot read the configuration of topic {resource.name}: {_why(error)}") from error
             found[resource.name] = {name: entry.value or "" for name, entry in entries.items()}
         return found
