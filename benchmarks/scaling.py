@@ -10,6 +10,7 @@ Events are those of the other benchmarks: about 350 bytes, 8 models, services al
 import argparse
 import calendar
 import random
+import subprocess
 import sys
 import time
 import tracemalloc
@@ -32,6 +33,14 @@ SMALL = 160
 SERVICES = 100
 SPARSE, DENSE = (400, 4), (16, 375)
 """Keys (service x arm) and their answers a minute: as 16,000 and 160 keys have them at 1,000 events a second."""
+FIRST_LOOK = """
+import time, psutil, app.core.merge
+process = psutil.Process()
+before, began = process.memory_info().rss, time.process_time()
+from app.core.analyze.rings import pushed, Ring, watched
+watched(pushed(Ring(), 0.0))
+print((process.memory_info().rss - before) / 1e6, time.process_time() - began)
+"""
 WARM_MINUTES = 26
 """Long enough that the analyzers of a dense key know what is usual."""
 
@@ -128,6 +137,15 @@ def open_fold(records: list[bytes | None]) -> Fold:
     return fold
 
 
+def first_look() -> tuple[float, float]:
+    """MB and CPU seconds of the first look of a drift detector of River, which imports it and SciPy, in a process of
+    its own.
+    """
+    done = subprocess.run([sys.executable, "-c", FIRST_LOOK], capture_output=True, text=True, check=True, timeout=120)
+    megabytes, seconds = map(float, done.stdout.split())
+    return megabytes, seconds
+
+
 def say(name: str, figure: float, unit: str) -> None:
     """One line of the table."""
     sys.stdout.write(
@@ -160,6 +178,9 @@ def main() -> None:
     merged = merge_all(facts)
     rows = [record for phase in merged.cut().phases for record in phase if record.role in ("services", "windows")]
     say("changelog, one service (row and windows)", sum(len(r.value or b"") for r in rows) / SERVICES, "bytes")
+    megabytes, seconds = first_look()
+    say("optimize's first look with a drift detector, once: River and SciPy are imported", megabytes, "MB")
+    say("the same", 1000 * seconds, "ms CPU")
 
 
 def _shifted(records: list[bytes | None], minute: int) -> list[bytes | None]:
