@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance, GroupCoordinator
+from aiokafka.errors import GroupAuthorizationFailedError, InvalidRequestError, UnknownError
 from confluent_kafka import Producer
 
 from app.adapters.kafka.host import Agent, Host, fold_each
@@ -154,4 +156,65 @@ async def test_every_compression_and_transactions_come_out_as_they_were_sent(rea
     await until(lambda: sum(engine.n for engine in engines(host)) >= len(sent))
     (seen,) = [engine.seen for engine in host.lane.engines.values() if isinstance(engine, Keeping) and engine.seen]
     assert seen == sent
+    await host.stop()
+
+
+Answers = Callable[[str, list[Exception]], None]
+
+
+@pytest.fixture
+def group_answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    """Has the group's coordinator answer a request with these errors first, which aiokafka knows nothing to do about."""
+
+    def answer(request: str, errors: list[Exception]) -> None:
+        owner = GroupCoordinator if request == "_do_heartbeat" else CoordinatorGroupRebalance
+        ask = getattr(owner, request)
+
+        async def asked(*args: Any) -> Any:
+            if errors:
+                raise errors.pop()
+            return await ask(*args)
+
+        monkeypatch.setattr(owner, request, asked)
+
+    return answer
+
+
+@pytest.mark.parametrize("request_", ["perform_group_join", "_send_sync_group_request"])
+async def test_a_worker_joins_again_after_an_answer_that_nobody_expects(
+    kafka: Broker, tmp_path: Path, group_answers: Answers, request_: str
+):
+    deployment = deploy(kafka, "unexpected", tmp_path)
+    fill(deployment)
+    left: list[Exception] = [InvalidRequestError(), UnknownError()]
+    group_answers(request_, left)
+    host = host_of(deployment, tmp_path)
+    await host.start()
+    await until(lambda: sum(engine.n for engine in engines(host)) == N)
+    assert not left
+    await host.stop()
+
+
+async def test_a_worker_whose_heartbeat_is_refused_joins_again_and_goes_on(
+    kafka: Broker, tmp_path: Path, group_answers: Answers
+):
+    deployment = deploy(kafka, "heartbeat", tmp_path)
+    host = host_of(deployment, tmp_path)
+    await host.start()
+    await until(lambda: host.ready and len(engines(host)) == 4)
+    before = host.lane.fence
+    group_answers("_do_heartbeat", [UnknownError()])
+    await until(lambda: host.ready and host.lane.fence not in (before, None))
+    fill(deployment)
+    await until(lambda: sum(engine.n for engine in engines(host)) == N)
+    await host.stop()
+
+
+async def test_a_worker_that_may_not_join_ends_and_says_so(kafka: Broker, tmp_path: Path, group_answers: Answers):
+    deployment = deploy(kafka, "forbidden", tmp_path)
+    group_answers("perform_group_join", [GroupAuthorizationFailedError(deployment.settings.kafka.group)])
+    host = host_of(deployment, tmp_path)
+    await host.start()
+    await asyncio.wait_for(host.crashed(), 60)
+    assert isinstance(host.failed, GroupAuthorizationFailedError)
     await host.stop()

@@ -5,16 +5,23 @@ offsets are switched off here: the engines own positions and commit points.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from aiokafka import conn
 from aiokafka.consumer.fetcher import FetchResult
-from aiokafka.errors import ConsumerStoppedError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
 from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
+from mode import Service
 
 from app.adapters.kafka import record_batches
 from app.adapters.kafka.admit import ReadOffsets
@@ -26,7 +33,12 @@ from app.adapters.kafka.pace import keep_pace
 from app.core.batch import Batch
 from app.core.ports import Point
 
+log = logging.getLogger(__name__)
+
 LAST_COMMIT_S = 5.0
+COORDINATOR_S = 1.0
+FINAL = (GroupAuthorizationFailedError, TopicAuthorizationFailedError)
+"""What joining again does not mend."""
 
 
 class LaneThread(driver.AIOKafkaConsumerThread):
@@ -50,6 +62,24 @@ class LaneThread(driver.AIOKafkaConsumerThread):
         await super().on_start()
         keep_pace(self._ensure_consumer()._fetcher, self.app.lane.options)
 
+    @Service.task
+    async def _join_again(self) -> None:
+        """After an answer it does not expect (to a join, a sync, a heartbeat) aiokafka's coordinator stands still until
+        somebody asks for the error, which only its own ``getmany`` does: the worker would be out of its group for good.
+        """
+        while not self.should_stop:
+            await self.sleep(COORDINATOR_S)
+            if self._consumer is None:
+                continue
+            coordinator = self._consumer._coordinator
+            try:
+                coordinator.check_errors()
+            except FINAL:
+                raise
+            except KafkaError as error:
+                log.warning("%s: the group answers %r; joining again", coordinator.group_id, error)
+                coordinator.request_rejoin()
+
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Fetch nothing until the lane has sought every partition; changelogs are read elsewhere, so never."""
         consumer = self._ensure_consumer()
@@ -72,7 +102,7 @@ class LaneThread(driver.AIOKafkaConsumerThread):
             deadline = time.monotonic() + (timeout or 0)
             while True:
                 if fetcher._subscriptions.reassignment_in_progress:
-                    await fetcher._subscriptions.wait_for_assignment()
+                    await _done(fetcher._subscriptions.wait_for_assignment())
                 taken = self._drain(fetcher, active_partitions)
                 left_s = deadline - time.monotonic()
                 if taken or left_s <= 0 or not await _next_fetch(fetcher, left_s):
@@ -105,12 +135,18 @@ class LaneThread(driver.AIOKafkaConsumerThread):
 async def _next_fetch(fetcher: Any, within_s: float) -> bool:
     """Wait for the fetcher to have something; False when it did not, or was closed."""
     waiter = fetcher._create_fetch_waiter()
-    done, _ = await asyncio.wait([waiter], timeout=within_s)
-    if not done or fetcher._closed:
+    if not await _done(waiter, within_s) or fetcher._closed:
         waiter.cancel()
         return False
-    waiter.result()  # raises what the coordinator pushed, such as a missing authorisation
     return True
+
+
+async def _done(waiter: Any, within_s: float | None = None) -> bool:
+    """Wait for ``waiter``; False when it took too long. An error of the coordinator is ``_join_again``'s."""
+    done, _ = await asyncio.wait([waiter], timeout=within_s)
+    for known in done:
+        known.cancelled() or known.exception()  # asked for, so that asyncio does not say that nobody did
+    return bool(done)
 
 
 class LaneConsumer(driver.Consumer):
