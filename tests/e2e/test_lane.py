@@ -163,8 +163,10 @@ Answers = Callable[[str, list[Exception]], None]
 
 
 @pytest.fixture
-def group_answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
+def group_answers(kafka: Broker, monkeypatch: pytest.MonkeyPatch) -> Answers:
     """Has the group's coordinator answer a request with these errors first, which aiokafka knows nothing to do about."""
+    if kafka.real:
+        pytest.skip("the answers are put on here: the run against the mock cluster says as much")
 
     def answer(request: str, errors: list[Exception]) -> None:
         owner = GroupCoordinator if request == "_do_heartbeat" else CoordinatorGroupRebalance
