@@ -3,7 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,16 @@ def host_of(
     return Host(agent, options, {"bootstrap_servers": address}, 4, ended)
 
 
+@asynccontextmanager
+async def running(host: Host) -> AsyncIterator[Host]:
+    """``host``, started, and ended whatever happens: its thread would keep the suite from ending."""
+    await host.start()
+    try:
+        yield host
+    finally:
+        await host.stop()
+
+
 def engines(host: Host) -> list[Counting]:
     return [engine for engine in host.lane.engines.values() if isinstance(engine, Counting)]
 
@@ -103,20 +114,19 @@ async def test_batches_thrown_away_are_fetched_again_and_a_restart_goes_on_from_
         return None if rnd.random() < 0.2 else admit(batch)
 
     host.lane.admit = leaky  # type: ignore[method-assign]
-    await host.start()
-    await until(lambda: sum(engine.n for engine in engines(host)) == N)
-    assert host.lane.counts["resyncs"] > 0
-    await until(lambda: all(e.committed_points and e.committed_points[-1].offset == e.position for e in engines(host)))
-    await host.stop()
+    async with running(host):
+        await until(lambda: sum(engine.n for engine in engines(host)) == N)
+        assert host.lane.counts["resyncs"] > 0
+        await until(
+            lambda: all(e.committed_points and e.committed_points[-1].offset == e.position for e in engines(host))
+        )
 
-    again = host_of(deployment, tmp_path)
-    await again.start()
-    await until(lambda: again.ready and len(engines(again)) == 4)
-    assert sum(engine.n for engine in engines(again)) == N
-    assert again.lane.folded == 0
-    rows = {engine.start.partition: engine.start.rows["services"] for engine in engines(again)}
-    assert rows == {engine.start.partition: {b"row": str(engine.n).encode()} for engine in engines(again)}
-    await again.stop()
+    async with running(host_of(deployment, tmp_path)) as again:
+        await until(lambda: again.ready and len(engines(again)) == 4)
+        assert sum(engine.n for engine in engines(again)) == N
+        assert again.lane.folded == 0
+        rows = {engine.start.partition: engine.start.rows["services"] for engine in engines(again)}
+        assert rows == {engine.start.partition: {b"row": str(engine.n).encode()} for engine in engines(again)}
 
 
 def produce(deployment: Deployment, texts: Sequence[str], **options: Any) -> list[Seen]:
@@ -151,12 +161,10 @@ async def test_every_compression_and_transactions_come_out_as_they_were_sent(rea
         transaction = {"transactional.id": f"{deployment.settings.kafka.group}-{n % 2}"}
         sent += produce(deployment, [f"{what} {i}" for i in range(100)], **transaction)
     sent += produce(deployment, ["last"])
-    host = host_of(deployment, tmp_path, engine=Keeping)
-    await host.start()
-    await until(lambda: sum(engine.n for engine in engines(host)) >= len(sent))
-    (seen,) = [engine.seen for engine in host.lane.engines.values() if isinstance(engine, Keeping) and engine.seen]
-    assert seen == sent
-    await host.stop()
+    async with running(host_of(deployment, tmp_path, engine=Keeping)) as host:
+        await until(lambda: sum(engine.n for engine in engines(host)) >= len(sent))
+        (seen,) = [engine.seen for engine in host.lane.engines.values() if isinstance(engine, Keeping) and engine.seen]
+        assert seen == sent
 
 
 Answers = Callable[[str, list[Exception]], None]
@@ -190,33 +198,27 @@ async def test_a_worker_joins_again_after_an_answer_that_nobody_expects(
     fill(deployment)
     left: list[Exception] = [InvalidRequestError(), UnknownError()]
     group_answers(request_, left)
-    host = host_of(deployment, tmp_path)
-    await host.start()
-    await until(lambda: sum(engine.n for engine in engines(host)) == N)
-    assert not left
-    await host.stop()
+    async with running(host_of(deployment, tmp_path)) as host:
+        await until(lambda: sum(engine.n for engine in engines(host)) == N)
+        assert not left
 
 
 async def test_a_worker_whose_heartbeat_is_refused_joins_again_and_goes_on(
     kafka: Broker, tmp_path: Path, group_answers: Answers
 ):
     deployment = deploy(kafka, "heartbeat", tmp_path)
-    host = host_of(deployment, tmp_path)
-    await host.start()
-    await until(lambda: host.ready and len(engines(host)) == 4)
-    before = host.lane.fence
-    group_answers("_do_heartbeat", [UnknownError()])
-    await until(lambda: host.ready and host.lane.fence not in (before, None))
-    fill(deployment)
-    await until(lambda: sum(engine.n for engine in engines(host)) == N)
-    await host.stop()
+    async with running(host_of(deployment, tmp_path)) as host:
+        await until(lambda: host.ready and len(engines(host)) == 4)
+        before = host.lane.fence
+        group_answers("_do_heartbeat", [UnknownError()])
+        await until(lambda: host.ready and host.lane.fence not in (before, None))
+        fill(deployment)
+        await until(lambda: sum(engine.n for engine in engines(host)) == N)
 
 
 async def test_a_worker_that_may_not_join_ends_and_says_so(kafka: Broker, tmp_path: Path, group_answers: Answers):
     deployment = deploy(kafka, "forbidden", tmp_path)
     group_answers("perform_group_join", [GroupAuthorizationFailedError(deployment.settings.kafka.group)])
-    host = host_of(deployment, tmp_path)
-    await host.start()
-    await asyncio.wait_for(host.crashed(), 60)
-    assert isinstance(host.failed, GroupAuthorizationFailedError)
-    await host.stop()
+    async with running(host_of(deployment, tmp_path)) as host:
+        await asyncio.wait_for(host.crashed(), 60)
+        assert isinstance(host.failed, GroupAuthorizationFailedError)

@@ -25,10 +25,9 @@ WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] : [...do
 """What sticks out of the page."""
 LAST_ROW = """table => {
   const texts = (cells) => [...cells].slice(1).map((cell) => cell.innerText);
-  const cells = texts(table.querySelector("tbody tr:last-child").children);
-  return texts(table.querySelectorAll("thead th")).map((name, index) => [name, cells[index]]);
+  return [texts(table.querySelectorAll("thead th")), texts(table.querySelector("tbody tr:last-child").children)];
 }"""
-"""Names of columns and cells of the newest row, as pairs, read in one go: the page may draw itself anew."""
+"""Names of the columns and cells of the newest row, read in one go: the page may draw itself anew."""
 
 
 class Site:
@@ -158,7 +157,7 @@ def test_the_charts_hold_the_numbers_of_the_answers(page: Any, site: Site) -> No
     page.locator("#cost summary", has_text="as a table").click()
     page.locator("#cost tbody tr").last.wait_for()  # made when the part is unfolded, a moment after the click
     newest = {arm["arm"]: arm["cost_usd_per_1000"][-1] for arm in series["arms"]}
-    told = dict(page.locator("#cost table").evaluate(LAST_ROW))
+    told = dict(zip(*page.locator("#cost table").evaluate(LAST_ROW), strict=True))
     for arm, point in newest.items():
         expected = "\u2013" if point is None else f"${point['mean']:.2f}"
         assert told[arm].startswith(expected), (arm, told)

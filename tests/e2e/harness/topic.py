@@ -33,9 +33,8 @@ class Follower:
             "bootstrap.servers": address, "group.id": "e2e-reader", "enable.auto.commit": False, "log_level": 2,
         }  # fmt: skip
         self._consumer = Consumer({**self._client, "enable.partition.eof": True})
-        self._asked = Consumer(
-            self._client
-        )  # answers of a broker come in order: behind a fetch that waits they are late
+        # answers of a broker come in order: behind a fetch that waits they are late
+        self._asked = Consumer(self._client)
         partitions = self._consumer.list_topics(topic, 10).topics[topic].partitions
         self._at = {TopicPartition(topic, p): 0 for p in partitions}
         self._places = {p.partition: p for p in self._at}
